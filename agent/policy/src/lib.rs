@@ -1,0 +1,1 @@
+//! What policy decides. Pure: time is passed in; knows no socket, no clock, no file.

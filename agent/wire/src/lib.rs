@@ -1,0 +1,1 @@
+//! Dialects and framings: bytes in, facts out. Knows no socket, no clock, no file.

@@ -1,0 +1,1 @@
+//! The rig: network namespaces, test providers, DNS.
