@@ -1,0 +1,58 @@
+//! What an answer says, understood. Knows no bytes.
+
+use serde::Serialize;
+
+use crate::call::Unread;
+use crate::endpoint::words;
+use crate::usage::Usage;
+
+/// The facts of a response body. Never text of the conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// As the response names it.
+    pub model: Option<String>,
+    pub usage: Option<Usage>,
+    /// In the provider's words, one a choice.
+    pub finish_reasons: Vec<String>,
+    /// Calls the client must run.
+    pub tool_calls: Vec<ToolCall>,
+    /// Calls the provider ran itself.
+    pub server_tool_calls: u32,
+    pub error: Option<ProviderError>,
+    pub service_tier: Option<String>,
+    /// The stream's terminal event, or the document's end, was seen.
+    pub complete: bool,
+    pub unread: Option<Unread>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ToolCall {
+    pub name: String,
+    /// Keyed, so that equal arguments can be recognised and none can be read or guessed.
+    pub arguments_hash: String,
+}
+
+/// An error in the provider's words, with what it means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderError {
+    pub kind: Option<String>,
+    pub code: Option<String>,
+    pub class: ErrorClass,
+}
+
+words! {
+    ErrorClass {
+        RateLimited = "rate_limited",
+        QuotaExhausted = "quota_exhausted",
+        Overloaded = "overloaded",
+        ContextTooLong = "context_too_long",
+        ContentRefused = "content_refused",
+        Authentication = "authentication",
+        Permission = "permission",
+        BadRequest = "bad_request",
+        NotFound = "not_found",
+        Timeout = "timeout",
+        Server = "server",
+        Unknown = "unknown",
+    }
+}
