@@ -1,1 +1,3 @@
 
+pub mod authority;
+pub mod names;
