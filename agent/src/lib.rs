@@ -1,3 +1,5 @@
 
 pub mod authority;
 pub mod names;
+pub mod config;
+pub mod identity;
