@@ -169,3 +169,5 @@ fn refuse_unconstrained(names: &NameSet) -> Result<()> {
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ const INTERMEDIATE_LEFT_AT_START: Duration = Duration::days(90);
 /// A root this close to its end is told to the operator: every trust bundle must be renewed with it.
 const ROOT_LEFT_WARN: Duration = Duration::days(180);
 
-const OTHERS: u32 = 0o077;
+/// A key may be read by its owner alone.
+const KEY_MODE_FORBIDDEN: u32 = 0o077;
+/// Others may look into the directory, but who can write there can replace the root.
+const DIRECTORY_MODE_FORBIDDEN: u32 = 0o022;
 
 pub(super) fn root_path(directory: &Path) -> PathBuf {
     directory.join("root.pem")
@@ -36,7 +39,7 @@ pub(super) fn open_or_create(
         .mode(0o700)
         .create(directory)
         .context("cannot be created")?;
-    ensure_private(directory)?;
+    ensure_private(directory, DIRECTORY_MODE_FORBIDDEN)?;
     let _lock = lock(directory)?;
     let root = open_or_create_root(directory, now)?;
     let path = directory.join("intermediate.pem");
@@ -119,7 +122,7 @@ fn lock(directory: &Path) -> Result<File> {
 fn read_private(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => {
-            ensure_private(path)?;
+            ensure_private(path, KEY_MODE_FORBIDDEN)?;
             Ok(Some(text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -128,13 +131,13 @@ fn read_private(path: &Path) -> Result<Option<String>> {
 }
 
 /// A key that others could read may have been copied; the operator decides what that means.
-fn ensure_private(path: &Path) -> Result<()> {
+fn ensure_private(path: &Path, forbidden: u32) -> Result<()> {
     let mode = fs::metadata(path)
         .with_context(|| path.display().to_string())?
         .mode()
         & 0o777;
     ensure!(
-        mode & OTHERS == 0,
+        mode & forbidden == 0,
         "{} is open to other users (mode {mode:03o}); make it private (chmod go= {0}) if nobody read it, or start anew",
         path.display()
     );
