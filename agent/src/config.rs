@@ -9,6 +9,14 @@ use std::time::Duration;
 
 use crate::names::NameRule;
 
+mod read;
+mod schema;
+mod section;
+mod tree;
+mod units;
+
+pub use schema::schema;
+
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -122,9 +130,7 @@ pub struct Observe {
 
 impl Default for Observe {
     fn default() -> Observe {
-        Observe {
-            body_limit: 16 * 1024 * 1024,
-        }
+        Observe { body_limit: 16 * 1024 * 1024 }
     }
 }
 
@@ -141,9 +147,7 @@ pub struct Ca {
 
 impl Default for Ca {
     fn default() -> Ca {
-        Ca {
-            directory: PathBuf::from("/var/lib/weir/ca"),
-        }
+        Ca { directory: PathBuf::from("/var/lib/weir/ca") }
     }
 }
 
@@ -206,3 +210,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Reads a configuration file's text. Every error at once, in the order of the file.
+pub fn parse(text: &str, file_name: &str) -> Result<Config, Vec<ConfigError>> {
+    read::config(text, file_name)
+}
+
+#[cfg(test)]
+mod tests;
