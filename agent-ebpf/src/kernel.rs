@@ -1,0 +1,7 @@
+//! What runs in the kernel, one file per question.
+
+pub(crate) mod connect;
+pub(crate) mod context;
+pub(crate) mod maps;
+pub(crate) mod peer;
+pub(crate) mod sockops;
