@@ -1,4 +1,5 @@
 
+pub mod capture;
 pub mod authority;
 pub mod names;
 pub mod config;
