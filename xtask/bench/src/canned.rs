@@ -12,10 +12,7 @@ pub(crate) const CLOCK_FIELD: &str = "\"obfuscation\":\"";
 
 /// A small request, answered by one JSON document.
 pub(crate) fn small_request() -> Vec<u8> {
-    request(
-        &chat_body(false, "In one sentence, what does a weir do to a river?"),
-        "",
-    )
+    request(&chat_body(false, "In one sentence, what does a weir do to a river?"), "")
 }
 
 /// A request of 64 KiB, as a long conversation would be.
@@ -36,11 +33,8 @@ pub(crate) fn stream_request(pace_ms: u64) -> Vec<u8> {
 }
 
 fn chat_body(stream: bool, prompt: &str) -> String {
-    let stream = if stream {
-        r#","stream":true,"stream_options":{"include_usage":true}"#
-    } else {
-        ""
-    };
+    let stream =
+        if stream { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
     format!(
         r#"{{"messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"{prompt}"}}],"model":"gpt-4o-mini","temperature":0.2{stream}}}"#
     )
@@ -98,20 +92,14 @@ pub(crate) fn answer() -> Vec<u8> {
   "system_fingerprint": "fp_560af6e559"
 }
 "#;
-    let mut out = head(
-        "application/json",
-        &format!("Content-Length: {}\r\n", body.len()),
-    );
+    let mut out = head("application/json", &format!("Content-Length: {}\r\n", body.len()));
     out.extend_from_slice(body.as_bytes());
     out
 }
 
 /// The head of a streamed answer.
 pub(crate) fn stream_head() -> Vec<u8> {
-    head(
-        "text/event-stream; charset=utf-8",
-        "Transfer-Encoding: chunked\r\n",
-    )
+    head("text/event-stream; charset=utf-8", "Transfer-Encoding: chunked\r\n")
 }
 
 fn head(content_type: &str, length: &str) -> Vec<u8> {
@@ -132,10 +120,7 @@ fn head(content_type: &str, length: &str) -> Vec<u8> {
 pub(crate) fn chunk(index: usize, now_ns: u64, out: &mut Vec<u8>) {
     let (choices, usage) = match CHUNKS - 1 - index {
         0 => ("[]", USAGE),
-        1 => (
-            r#"[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]"#,
-            "null",
-        ),
+        1 => (r#"[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]"#, "null"),
         _ => (
             r#"[{"index":0,"delta":{"content":" water"},"logprobs":null,"finish_reason":null}]"#,
             "null",

@@ -77,22 +77,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tls::write_keys(folder.path())?;
     site::furnish(folder.path())?;
     let _provider = process::provider(folder.path())?;
-    let ground = Ground {
-        folder: folder.path(),
-        weir: &arguments.weir,
-    };
+    let ground = Ground { folder: folder.path(), weir: &arguments.weir };
 
-    let bar = ProgressBar::new(plan.steps()).with_style(ProgressStyle::with_template(
-        "{bar:30} {pos}/{len} {wide_msg}",
-    )?);
+    let bar = ProgressBar::new(plan.steps())
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}")?);
     let mut results = Results::new(plan.rounds, plan.stretch, plan.streams);
     results.samples = take_turns(&plan, &ground, &bar, &mut results.notes)?;
     results.memory = weigh(&plan, &ground, &bar)?;
-    results.connect = arguments
-        .connect_cost
-        .as_deref()
-        .map(report::connect_cost)
-        .transpose()?;
+    results.connect = arguments.connect_cost.as_deref().map(report::connect_cost).transpose()?;
     bar.finish_and_clear();
     match arguments.output {
         Output::Text => report::print_text(&results),
@@ -121,21 +113,14 @@ impl From<&Arguments> for Plan {
             contenders: Contender::ALL.into_iter().filter(takes_part).collect(),
             rounds: if quick { 1 } else { arguments.rounds.max(1) },
             stretch: Duration::from_secs_f64(if quick { 0.3 } else { arguments.seconds }),
-            streams: if quick {
-                arguments.streams.min(100)
-            } else {
-                arguments.streams
-            },
+            streams: if quick { arguments.streams.min(100) } else { arguments.streams },
         }
     }
 }
 
 impl Plan {
     fn timed(&self) -> impl Iterator<Item = Scenario> {
-        self.scenarios
-            .iter()
-            .copied()
-            .filter(|scenario| *scenario != Scenario::Memory)
+        self.scenarios.iter().copied().filter(|scenario| *scenario != Scenario::Memory)
     }
 
     fn steps(&self) -> u64 {
@@ -195,22 +180,12 @@ fn measure_one(
     running.tell(&Order::Prepare(scenario))?;
     std::thread::sleep(SETTLE);
     let before = measure::cpu_ns(&running.pids)?;
-    let report = running.tell(&Order::Go {
-        millis: u64::try_from(stretch.as_millis())?,
-    })?;
+    let report = running.tell(&Order::Go { millis: u64::try_from(stretch.as_millis())? })?;
     std::thread::sleep(SETTLE);
     let cpu_ns = measure::cpu_ns(&running.pids)? - before;
     running.tell(&Order::Release)?;
-    let Report::Done(figures) = report else {
-        bail!("figures were expected, not {report:?}")
-    };
-    Ok(Sample {
-        scenario,
-        contender: running.contender,
-        round,
-        figures,
-        cpu_ns,
-    })
+    let Report::Done(figures) = report else { bail!("figures were expected, not {report:?}") };
+    Ok(Sample { scenario, contender: running.contender, round, figures, cpu_ns })
 }
 
 /// Memory of each contender, just started and with many streams open.
@@ -219,28 +194,14 @@ fn weigh(plan: &Plan, ground: &Ground<'_>, bar: &ProgressBar) -> Result<Vec<Memo
     if !plan.scenarios.contains(&Scenario::Memory) {
         return Ok(samples);
     }
-    for &contender in plan
-        .contenders
-        .iter()
-        .filter(|contender| **contender != Contender::Direct)
-    {
-        bar.set_message(format!(
-            "{} streams open: {}",
-            plan.streams,
-            contender.name()
-        ));
+    for &contender in plan.contenders.iter().filter(|contender| **contender != Contender::Direct) {
+        bar.set_message(format!("{} streams open: {}", plan.streams, contender.name()));
         let mut running = Running::start(contender, ground)?;
         let fresh = measure::memory(&running.pids)?;
-        running.tell(&Order::Hold {
-            streams: plan.streams,
-        })?;
+        running.tell(&Order::Hold { streams: plan.streams })?;
         let open = measure::memory(&running.pids)?;
         running.tell(&Order::Release)?;
-        samples.push(MemorySample {
-            contender,
-            fresh,
-            open,
-        });
+        samples.push(MemorySample { contender, fresh, open });
         bar.inc(1);
     }
     Ok(samples)

@@ -70,13 +70,7 @@ impl Running {
             }
             Contender::Floor => {
                 let floor = process::floor(ground.folder)?;
-                Self::with_load(
-                    contender,
-                    site::FLOOR,
-                    ground,
-                    vec![floor.id()],
-                    vec![floor],
-                )
+                Self::with_load(contender, site::FLOOR, ground, vec![floor.id()], vec![floor])
             }
             Contender::Nginx => {
                 let (master, pids) = nginx::start(ground.folder)?;
@@ -113,10 +107,7 @@ impl Running {
     fn weir(ground: &Ground<'_>) -> Result<Self> {
         let records = ground.folder.join("weir-records.jsonl");
         let mut command = Command::new(ground.weir);
-        command
-            .args(["run", "--quiet", "--records"])
-            .arg(&records)
-            .arg("--");
+        command.args(["run", "--quiet", "--records"]).arg(&records).arg("--");
         command.arg(process::own_binary()?).args([
             "load",
             "--connect",
@@ -126,14 +117,8 @@ impl Running {
         let pids = vec![weir.id()];
         let records = Some(records);
         let contender = Contender::Weir;
-        let mut running = Self {
-            contender,
-            pids,
-            records,
-            orders: Some(orders),
-            reports,
-            processes: vec![weir],
-        };
+        let mut running =
+            Self { contender, pids, records, orders: Some(orders), reports, processes: vec![weir] };
         // The first answer shows that weir is up and has started the load.
         running.tell(&Order::Release)?;
         Ok(running)
@@ -174,10 +159,7 @@ fn spawn_talking(
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("start {}", command.get_program().display()))?;
-    let (orders, reports) = child
-        .stdin
-        .take()
-        .zip(child.stdout.take())
-        .context("pipes were asked for")?;
+    let (orders, reports) =
+        child.stdin.take().zip(child.stdout.take()).context("pipes were asked for")?;
     Ok((Process::new(name, child), orders, BufReader::new(reports)))
 }

@@ -40,9 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         connector: TlsConnector::from(tls::client(&arguments.keys.join("ca.pem"))?),
         idle: Mutex::new(Vec::new()),
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments.listen, acceptor, upstream))
 }
 
@@ -95,21 +93,13 @@ impl Upstream {
     }
 
     fn put(&self, sender: SendRequest<Incoming>) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sender);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
     }
 
     async fn connect(&self) -> Result<SendRequest<Incoming>> {
-        let tcp = TcpStream::connect(self.address)
-            .await
-            .context("connect to the provider")?;
+        let tcp = TcpStream::connect(self.address).await.context("connect to the provider")?;
         tcp.set_nodelay(true)?;
-        let stream = self
-            .connector
-            .connect(ServerName::try_from(tls::NAME)?, tcp)
-            .await?;
+        let stream = self.connector.connect(ServerName::try_from(tls::NAME)?, tcp).await?;
         let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);

@@ -36,16 +36,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let client = Arc::new(Client::new(
-        arguments.connect,
-        tls::client(&arguments.bundle)?,
-    ));
+    let client = Arc::new(Client::new(arguments.connect, tls::client(&arguments.bundle)?));
     let (sender, orders) = mpsc::channel(1);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
-            let Ok(order) = line
-                .context("read")
-                .and_then(|line| Ok(serde_json::from_str(&line)?))
+            let Ok(order) = line.context("read").and_then(|line| Ok(serde_json::from_str(&line)?))
             else {
                 break;
             };
@@ -54,19 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(obey(client, orders))
 }
 
 async fn obey(client: Arc<Client>, mut orders: mpsc::Receiver<Order>) -> Result<()> {
-    let mut load = Load {
-        client,
-        scenario: Scenario::Small1,
-        connections: Vec::new(),
-        held: JoinSet::new(),
-    };
+    let mut load =
+        Load { client, scenario: Scenario::Small1, connections: Vec::new(), held: JoinSet::new() };
     while let Some(order) = orders.recv().await {
         let report = load
             .carry_out(order)
@@ -99,10 +88,7 @@ impl Load {
         match order {
             Order::Prepare(scenario) => self.prepare(scenario).await?,
             Order::Go { millis } => {
-                return self
-                    .go(Duration::from_millis(millis))
-                    .await
-                    .map(Report::Done);
+                return self.go(Duration::from_millis(millis)).await.map(Report::Done);
             }
             Order::Hold { streams } => self.hold(streams).await?,
             Order::Release => self.release().await,
@@ -120,20 +106,10 @@ impl Load {
         for (index, mut connection) in self.connections.drain(..).enumerate() {
             let client = Arc::clone(&self.client);
             workers.spawn(async move {
-                let rounds = if scenario == Scenario::Chunk {
-                    1
-                } else {
-                    WARM_UP_REQUESTS
-                };
+                let rounds = if scenario == Scenario::Chunk { 1 } else { WARM_UP_REQUESTS };
                 for _ in 0..rounds {
-                    one_round(
-                        scenario,
-                        &client,
-                        &mut connection,
-                        index,
-                        &mut Tally::default(),
-                    )
-                    .await?;
+                    one_round(scenario, &client, &mut connection, index, &mut Tally::default())
+                        .await?;
                 }
                 anyhow::Ok(connection)
             });
@@ -244,9 +220,7 @@ async fn one_round(
             }
             let before = tally.latencies_ns.len();
             connection
-                .stream(&client.streamed, |delay_ns| {
-                    tally.latencies_ns.push(delay_ns)
-                })
+                .stream(&client.streamed, |delay_ns| tally.latencies_ns.push(delay_ns))
                 .await?;
             tally.answers += 1;
             tally.units += u64::try_from(tally.latencies_ns.len() - before)?;
@@ -256,9 +230,7 @@ async fn one_round(
     }
     tally.answers += 1;
     tally.units += 1;
-    tally
-        .latencies_ns
-        .push(u64::try_from(start.elapsed().as_nanos())?);
+    tally.latencies_ns.push(u64::try_from(start.elapsed().as_nanos())?);
     Ok(())
 }
 
@@ -274,10 +246,7 @@ fn figures(mut total: Tally, elapsed: Duration) -> Result<Figures> {
 }
 
 /// The smallest value that at least `percent` of all are not above.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "latencies are far below 2^52 nanoseconds"
-)]
+#[expect(clippy::cast_precision_loss, reason = "latencies are far below 2^52 nanoseconds")]
 fn percentile_us(sorted_ns: &[u64], percent: usize) -> Result<f64> {
     let rank = (sorted_ns.len() * percent).div_ceil(100).max(1);
     let value = sorted_ns.get(rank - 1).context("nothing was measured")?;

@@ -16,6 +16,7 @@ mod site;
 mod tls;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(
@@ -39,12 +40,19 @@ enum Command {
     Floor(floor::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     tls::install();
-    match Arguments::parse().command {
+    let outcome = match Arguments::parse().command {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Provider(arguments) => provider::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::note(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

@@ -51,9 +51,8 @@ pub(crate) struct ConnectCost {
 
 /// Run the program that measures connect().
 pub(crate) fn connect_cost(program: &Path) -> Result<ConnectCost> {
-    let output = Command::new(program)
-        .output()
-        .with_context(|| format!("start {}", program.display()))?;
+    let output =
+        Command::new(program).output().with_context(|| format!("start {}", program.display()))?;
     ensure!(
         output.status.success(),
         "{}: {}",
@@ -153,11 +152,7 @@ fn figures_table(rows: &[Row]) -> Table {
     ]);
     let mut last: Option<Scenario> = None;
     for row in rows {
-        let title = if last == Some(row.scenario) {
-            ""
-        } else {
-            row.scenario.title()
-        };
+        let title = if last == Some(row.scenario) { "" } else { row.scenario.title() };
         last = Some(row.scenario);
         table.add_row([
             title.to_owned(),
@@ -201,13 +196,8 @@ fn memory_rows(results: &Results) -> Vec<MemoryRow> {
 
 fn memory_table(results: &Results) -> Table {
     let open = format!("PSS KiB, {} streams", results.streams);
-    let mut table = plain_table(&[
-        "memory",
-        "RSS KiB fresh",
-        "PSS KiB fresh",
-        &open,
-        "PSS KiB per stream",
-    ]);
+    let mut table =
+        plain_table(&["memory", "RSS KiB fresh", "PSS KiB fresh", &open, "PSS KiB per stream"]);
     for row in memory_rows(results) {
         table.add_row([
             row.contender.name().to_owned(),

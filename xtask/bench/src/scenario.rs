@@ -22,14 +22,8 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Small1,
-        Self::Small16,
-        Self::Chunk,
-        Self::Conn,
-        Self::Body64k,
-        Self::Memory,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small1, Self::Small16, Self::Chunk, Self::Conn, Self::Body64k, Self::Memory];
 
     /// How many connections are busy at the same time. `Memory` asks for its number of streams instead.
     pub(crate) fn connections(self) -> usize {

@@ -20,10 +20,7 @@ pub(crate) const FLOOR: SocketAddr = address(12);
 const SYSTEM_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 const fn address(host: u8) -> SocketAddr {
-    SocketAddr::new(
-        std::net::IpAddr::V4(std::net::Ipv4Addr::new(198, 18, 0, host)),
-        443,
-    )
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(198, 18, 0, host)), 443)
 }
 
 /// Move this process into its own namespaces. Call before any thread is started.
@@ -33,23 +30,11 @@ pub(crate) fn enter() -> Result<()> {
         "the benchmark makes namespaces and attaches kernel programs: run it as root"
     );
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("make namespaces")?;
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&str>,
-    )
-    .context("keep mounts to ourselves")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .context("keep mounts to ourselves")?;
     ip(&["link", "set", "lo", "up"])?;
     for listener in [PROVIDER, NGINX, FLOOR] {
-        ip(&[
-            "address",
-            "add",
-            &format!("{}/32", listener.ip()),
-            "dev",
-            "lo",
-        ])?;
+        ip(&["address", "add", &format!("{}/32", listener.ip()), "dev", "lo"])?;
     }
     Ok(())
 }
@@ -64,30 +49,18 @@ pub(crate) fn furnish(folder: &Path) -> Result<()> {
         &folder.join("resolv.conf"),
         b"nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
     )?;
-    cover(
-        SYSTEM_BUNDLE,
-        &folder.join("bundle.pem"),
-        &fs::read(folder.join("ca.pem"))?,
-    )
+    cover(SYSTEM_BUNDLE, &folder.join("bundle.pem"), &fs::read(folder.join("ca.pem"))?)
 }
 
 fn cover(system: &str, ours: &Path, content: &[u8]) -> Result<()> {
     fs::write(ours, content).with_context(|| ours.display().to_string())?;
-    mount(
-        Some(ours),
-        system,
-        None::<&str>,
-        MsFlags::MS_BIND,
-        None::<&str>,
-    )
-    .with_context(|| format!("put our own file over {system}"))
+    mount(Some(ours), system, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .with_context(|| format!("put our own file over {system}"))
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let status = Command::new("ip")
-        .args(arguments)
-        .status()
-        .context("start `ip` (package iproute2)")?;
+    let status =
+        Command::new("ip").args(arguments).status().context("start `ip` (package iproute2)")?;
     ensure!(status.success(), "`ip {}` failed", arguments.join(" "));
     Ok(())
 }

@@ -30,9 +30,7 @@ pub(crate) fn write_keys(folder: &Path) -> Result<()> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    authority
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "bench authority");
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "bench authority");
     let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
     let mut leaf = CertificateParams::new(vec![NAME.to_owned()])?;
@@ -50,9 +48,7 @@ pub(crate) fn write_keys(folder: &Path) -> Result<()> {
 pub(crate) fn server(folder: &Path) -> Result<Arc<ServerConfig>> {
     let chain = read_certificates(&folder.join("cert.pem"))?;
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).context("key.pem")?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -61,9 +57,7 @@ pub(crate) fn server(folder: &Path) -> Result<Arc<ServerConfig>> {
 pub(crate) fn client(bundle: &Path) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(read_certificates(bundle)?);
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))

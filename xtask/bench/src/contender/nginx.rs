@@ -23,10 +23,7 @@ pub(super) fn start(folder: &Path) -> Result<(Process, Vec<u32>)> {
 }
 
 fn find() -> Option<PathBuf> {
-    ["/usr/sbin/nginx", "/usr/bin/nginx"]
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().map(PathBuf::from).find(|path| path.exists())
 }
 
 fn configuration(folder: &Path) -> String {

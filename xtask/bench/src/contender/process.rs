@@ -26,11 +26,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(super) fn new(name: &'static str, child: Child) -> Self {
-        Self {
-            name,
-            child,
-            ends_by_itself: true,
-        }
+        Self { name, child, ends_by_itself: true }
     }
 
     /// Start a server, and wait until it accepts connections.
@@ -40,11 +36,7 @@ impl Process {
         listen: SocketAddr,
     ) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("start {name}"))?;
-        let mut process = Self {
-            name,
-            child,
-            ends_by_itself: false,
-        };
+        let mut process = Self { name, child, ends_by_itself: false };
         let start = Instant::now();
         while TcpStream::connect(listen).is_err() {
             if let Some(status) = process.child.try_wait()? {
@@ -102,14 +94,7 @@ impl Drop for Process {
 
 pub(crate) fn provider(folder: &Path) -> Result<Process> {
     let mut command = ending_with_us(&own_binary()?);
-    command
-        .args([
-            "provider",
-            "--listen",
-            &site::PROVIDER.to_string(),
-            "--keys",
-        ])
-        .arg(folder);
+    command.args(["provider", "--listen", &site::PROVIDER.to_string(), "--keys"]).arg(folder);
     Process::server("provider", command, site::PROVIDER)
 }
 

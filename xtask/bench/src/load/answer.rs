@@ -23,10 +23,7 @@ impl Body {
         ensure!(head.code == Some(200), "status {:?}", head.code);
         for header in head.headers.iter() {
             if header.name.eq_ignore_ascii_case("content-length") {
-                return Ok(Some((
-                    Self::Length(std::str::from_utf8(header.value)?.parse()?),
-                    end,
-                )));
+                return Ok(Some((Self::Length(std::str::from_utf8(header.value)?.parse()?), end)));
             }
             if header.name.eq_ignore_ascii_case("transfer-encoding") {
                 return Ok(Some((Self::Chunked, end)));
@@ -70,11 +67,7 @@ impl Chunked {
                     let now = size.min(bytes.len());
                     out.extend_from_slice(&bytes[..now]);
                     bytes = &bytes[now..];
-                    self.state = if size == now {
-                        State::DataEnd
-                    } else {
-                        State::Data(size - now)
-                    };
+                    self.state = if size == now { State::DataEnd } else { State::Data(size - now) };
                     continue;
                 }
                 State::DataEnd if byte == b'\n' => State::SizeStart,

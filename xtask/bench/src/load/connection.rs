@@ -47,10 +47,7 @@ impl Client {
             .connect(ServerName::try_from(tls::NAME)?, tcp)
             .await
             .context("TLS handshake")?;
-        Ok(Connection {
-            stream,
-            inbox: Vec::with_capacity(INBOX_BYTES),
-        })
+        Ok(Connection { stream, inbox: Vec::with_capacity(INBOX_BYTES) })
     }
 }
 
@@ -68,14 +65,8 @@ impl Connection {
         while self.inbox.len() < length {
             self.read_more().await?;
         }
-        ensure!(
-            self.inbox.len() == length,
-            "more bytes than the answer's length"
-        );
-        ensure!(
-            self.inbox.ends_with(b"}\n"),
-            "the answer is not the one that was sent"
-        );
+        ensure!(self.inbox.len() == length, "more bytes than the answer's length");
+        ensure!(self.inbox.ends_with(b"}\n"), "the answer is not the one that was sent");
         Ok(())
     }
 
@@ -107,10 +98,7 @@ impl Connection {
             self.read_more().await?;
         }
         ensure!(chunks == CHUNKS, "{chunks} chunks instead of {CHUNKS}");
-        ensure!(
-            text.ends_with(b"data: [DONE]\n\n"),
-            "the stream has no proper end"
-        );
+        ensure!(text.ends_with(b"data: [DONE]\n\n"), "the stream has no proper end");
         Ok(())
     }
 
@@ -145,18 +133,12 @@ impl Connection {
 /// The next provider's clock in `text` at or after `from`, and where it ends.
 fn next_clock(text: &[u8], from: usize) -> Result<Option<(u64, usize)>> {
     let mark = CLOCK_FIELD.as_bytes();
-    let Some(at) = text[from..]
-        .windows(mark.len())
-        .position(|window| window == mark)
-    else {
+    let Some(at) = text[from..].windows(mark.len()).position(|window| window == mark) else {
         return Ok(None);
     };
     let start = from + at + mark.len();
     let Some(digits) = text.get(start..start + 16) else {
         return Ok(None);
     };
-    Ok(Some((
-        u64::from_str_radix(std::str::from_utf8(digits)?, 16)?,
-        start + 16,
-    )))
+    Ok(Some((u64::from_str_radix(std::str::from_utf8(digits)?, 16)?, start + 16)))
 }

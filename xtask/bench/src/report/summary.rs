@@ -96,27 +96,18 @@ fn units(sample: &Sample) -> f64 {
     sample.figures.units as f64
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nanoseconds of a run are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run are far below 2^52")]
 fn cpu_us(sample: &Sample) -> f64 {
     sample.cpu_ns as f64 / 1000.0 / units(sample)
 }
 
 impl MemorySample {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "kibibytes of a machine are far below 2^52"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "kibibytes of a machine are far below 2^52")]
     pub(super) fn pss_per_stream_kib(&self, streams: usize) -> f64 {
         self.open.pss_kib.saturating_sub(self.fresh.pss_kib) as f64 / streams.max(1) as f64
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "kibibytes of a machine are far below 2^52"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "kibibytes of a machine are far below 2^52")]
     pub(super) fn fresh_pss_mib(&self) -> f64 {
         self.fresh.pss_kib as f64 / 1024.0
     }
@@ -129,9 +120,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.len() % 2 == 1 {
         return Some(upper);
     }
-    values
-        .get(values.len() / 2 - 1)
-        .map(|lower| f64::midpoint(*lower, upper))
+    values.get(values.len() / 2 - 1).map(|lower| f64::midpoint(*lower, upper))
 }
 
 #[cfg(test)]

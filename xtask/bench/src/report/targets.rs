@@ -30,13 +30,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     fn new(name: &'static str, limit: f64, measured: f64, unit: &'static str) -> Self {
-        Self {
-            name,
-            limit,
-            measured,
-            unit,
-            met: measured <= limit,
-        }
+        Self { name, limit, measured, unit, met: measured <= limit }
     }
 }
 
@@ -50,40 +44,16 @@ pub(super) fn verdicts(results: &Results) -> Vec<Verdict> {
         }
     }
     if let Some(ratio) = added_p50_to_nginx(&results.samples, Scenario::Small1) {
-        verdicts.push(Verdict::new(
-            "added p50, 1 connection",
-            ADDED_P50_MAX,
-            ratio,
-            "× nginx",
-        ));
+        verdicts.push(Verdict::new("added p50, 1 connection", ADDED_P50_MAX, ratio, "× nginx"));
     }
-    if let Some(memory) = results
-        .memory
-        .iter()
-        .find(|sample| sample.contender == Contender::Weir)
-    {
+    if let Some(memory) = results.memory.iter().find(|sample| sample.contender == Contender::Weir) {
         let per_stream = memory.pss_per_stream_kib(results.streams);
-        verdicts.push(Verdict::new(
-            "PSS per open stream",
-            STREAM_KIB_MAX,
-            per_stream,
-            "KiB",
-        ));
-        verdicts.push(Verdict::new(
-            "PSS fresh",
-            FRESH_MIB_MAX,
-            memory.fresh_pss_mib(),
-            "MiB",
-        ));
+        verdicts.push(Verdict::new("PSS per open stream", STREAM_KIB_MAX, per_stream, "KiB"));
+        verdicts.push(Verdict::new("PSS fresh", FRESH_MIB_MAX, memory.fresh_pss_mib(), "MiB"));
     }
     if let Some(connect) = results.connect {
         let added = (connect.attached_ns - connect.none_ns) / 1000.0;
-        verdicts.push(Verdict::new(
-            "connect() elsewhere, added",
-            CONNECT_US_MAX,
-            added,
-            "µs",
-        ));
+        verdicts.push(Verdict::new("connect() elsewhere, added", CONNECT_US_MAX, added, "µs"));
     }
     verdicts
 }

@@ -22,10 +22,7 @@ fn a_broken_frame_is_an_error() {
 #[test]
 fn only_a_good_answer_counts() {
     let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
-    assert_eq!(
-        Body::from_head(ok).expect("head"),
-        Some((Body::Length(3), ok.len() - 3))
-    );
+    assert_eq!(Body::from_head(ok).expect("head"), Some((Body::Length(3), ok.len() - 3)));
     assert_eq!(Body::from_head(&ok[..20]).expect("incomplete"), None);
     assert!(Body::from_head(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\n").is_err());
 }

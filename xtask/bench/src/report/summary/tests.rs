@@ -2,20 +2,8 @@ use super::*;
 use crate::scenario::Figures;
 
 fn sample(contender: Contender, round: usize, p50_us: f64, cpu_us: u64) -> Sample {
-    let figures = Figures {
-        answers: 10,
-        units: 10,
-        seconds: 2.0,
-        p50_us,
-        p99_us: p50_us * 2.0,
-    };
-    Sample {
-        scenario: Scenario::Small1,
-        contender,
-        round,
-        figures,
-        cpu_ns: cpu_us * 10_000,
-    }
+    let figures = Figures { answers: 10, units: 10, seconds: 2.0, p50_us, p99_us: p50_us * 2.0 };
+    Sample { scenario: Scenario::Small1, contender, round, figures, cpu_ns: cpu_us * 10_000 }
 }
 
 #[test]
