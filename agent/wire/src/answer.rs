@@ -16,8 +16,8 @@ pub struct Answer {
     pub finish_reasons: Vec<String>,
     /// Calls the client must run.
     pub tool_calls: Vec<ToolCall>,
-    /// Calls the provider ran itself.
-    pub server_tool_calls: u32,
+    /// Calls the provider ran itself; `None` where the dialect does not say.
+    pub server_tool_calls: Option<u32>,
     pub error: Option<ProviderError>,
     pub service_tier: Option<String>,
     /// The stream's terminal event, or the document's end, was seen.
@@ -29,6 +29,7 @@ pub struct Answer {
 pub struct ToolCall {
     pub name: String,
     /// Keyed, so that equal arguments can be recognised and none can be read or guessed.
+    /// Empty where the arguments came in a way that could not be followed.
     pub arguments_hash: String,
 }
 
@@ -38,6 +39,24 @@ pub struct ProviderError {
     pub kind: Option<String>,
     pub code: Option<String>,
     pub class: ErrorClass,
+    #[serde(skip)]
+    pub message: Option<Message>,
+}
+
+/// A provider's sentence about an error. It may quote the caller, so it prints and serialises as nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message(pub(crate) String);
+
+impl Message {
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Message(..)")
+    }
 }
 
 words! {

@@ -1,14 +1,89 @@
 //! Host, method and path of a request → whose, which format, what is asked. Knows no body.
 
+#[cfg(test)]
+mod tests;
+
 use crate::catalogue;
-use crate::endpoint::{Dialect, Endpoint, Operation};
+use crate::endpoint::{Dialect, Endpoint, Operation, Provider};
 
 /// `None`: the host is no provider's.
-pub fn detect(host: &str, _method: &str, _path_and_query: &str) -> Option<Endpoint> {
-    let provider = catalogue::provider_of(host)?;
-    Some(Endpoint {
-        provider,
-        dialect: Dialect::Other,
-        operation: Operation::Other,
+pub fn detect(host: &str, method: &str, path_and_query: &str) -> Option<Endpoint> {
+    Some(detect_at(catalogue::provider_of(host)?, method, path_and_query))
+}
+
+/// The same for a server that is known by configuration, whatever its host.
+pub fn detect_at(provider: Provider, method: &str, path_and_query: &str) -> Endpoint {
+    let path = path_and_query.split(['?', '#']).next().unwrap_or("");
+    let (dialect, operation) = format(provider, method, path.trim_end_matches('/'));
+    Endpoint { provider, dialect, operation }
+}
+
+fn format(provider: Provider, method: &str, path: &str) -> (Dialect, Operation) {
+    let post = method.eq_ignore_ascii_case("POST");
+    if post && let Some(known) = of_end(provider, path) {
+        return known;
+    }
+    (Dialect::Other, operation(path))
+}
+
+/// Calls that are billed by the token are told by how the path ends; hosts differ in how it begins.
+fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
+    let ends = |end: &str| {
+        path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    let known = |dialect, operation| Some((dialect, operation));
+    if matches!(provider, Provider::Cohere) && !path.contains("/compatibility/") {
+        return None;
+    }
+    if ends("chat/completions")
+        || (provider == Provider::Mistral
+            && (ends("agents/completions") || ends("fim/completions")))
+    {
+        return known(Dialect::OpenAiChat, Operation::Chat);
+    }
+    if provider == Provider::Writer && ends("v1/chat") {
+        return known(Dialect::OpenAiChat, Operation::Chat);
+    }
+    if ends("completions") {
+        return known(Dialect::OpenAiCompletions, Operation::Completion);
+    }
+    if ends("responses") {
+        return known(Dialect::OpenAiResponses, Operation::Chat);
+    }
+    if ends("messages/count_tokens") {
+        return known(Dialect::AnthropicCountTokens, Operation::CountTokens);
+    }
+    // An assistants' thread has messages, too.
+    if ends("messages") && !path.contains("/threads/") && !path.contains("/conversations/") {
+        return known(Dialect::AnthropicMessages, Operation::Chat);
+    }
+    if ends("embeddings") {
+        return known(Dialect::OpenAiEmbeddings, Operation::Embeddings);
+    }
+    None
+}
+
+/// What is asked where no figures are read: the first telling segment says it.
+fn operation(path: &str) -> Operation {
+    path.split('/').find_map(of_segment).unwrap_or(Operation::Other)
+}
+
+fn of_segment(segment: &str) -> Option<Operation> {
+    let verb = segment.rsplit_once(':').map_or(segment, |(_, verb)| verb);
+    Some(match verb {
+        "rerank" => Operation::Rerank,
+        "count_tokens" | "count-tokens" | "countTokens" | "input_tokens" | "tokenize" => {
+            Operation::CountTokens
+        }
+        "images" => Operation::Images,
+        "audio" | "stt" | "tts" => Operation::Audio,
+        "videos" | "video" => Operation::Video,
+        "moderations" | "moderation" => Operation::Moderation,
+        "files" | "uploads" => Operation::Files,
+        "batches" | "batch" => Operation::Batches,
+        "models" => Operation::Models,
+        "fine_tuning" | "fine-tunes" => Operation::FineTuning,
+        "realtime" => Operation::Realtime,
+        _ => return None,
     })
 }

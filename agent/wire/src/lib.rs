@@ -2,16 +2,24 @@
 
 mod answer;
 mod call;
+mod calls;
 pub mod catalogue;
 mod detect;
+mod dialect;
 mod endpoint;
+mod error;
+mod facts;
+mod field;
+mod json;
 mod request;
 mod response;
+mod short;
+mod sse;
 mod usage;
 
-pub use answer::{Answer, ErrorClass, ProviderError, ToolCall};
+pub use answer::{Answer, ErrorClass, Message, ProviderError, ToolCall};
 pub use call::{Call, Unread};
-pub use detect::detect;
+pub use detect::{detect, detect_at};
 pub use endpoint::{Dialect, Endpoint, Operation, Provider};
 pub use request::RequestObserver;
 pub use response::ResponseObserver;

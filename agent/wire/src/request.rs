@@ -1,22 +1,81 @@
 //! Reads a request body as it passes. Owns none of it.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a sink answers to its own part of the vocabulary"
+)]
 
 use crate::call::Call;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Dialect, Endpoint};
+use crate::field::Field;
+use crate::json::{KEPT_MAX, Node, Scanner, Shape, Sink, Value};
+use Shape::{Leaf, Tree};
+
+/// OpenAI's and Anthropic's names do not clash.
+static ROOT: Node = Node {
+    fields: &[
+        ("model", Leaf(Field::Model)),
+        ("stream", Leaf(Field::Stream)),
+        ("stream_options", Tree(&STREAM_OPTIONS)),
+        ("tools", Tree(&TOOLS)),
+        ("functions", Tree(&TOOLS)),
+    ],
+    ..Node::EMPTY
+};
+
+static STREAM_OPTIONS: Node =
+    Node { fields: &[("include_usage", Leaf(Field::IncludeUsage))], ..Node::EMPTY };
+static TOOLS: Node = Node { scope: Some(Field::Items), items: Tree(&TOOL), ..Node::EMPTY };
+static TOOL: Node = Node { scope: Some(Field::Tool), ..Node::EMPTY };
 
 pub struct RequestObserver {
+    reading: Option<(Box<Scanner>, Asked)>,
+}
+
+#[derive(Default)]
+struct Asked {
     call: Call,
 }
 
 impl RequestObserver {
-    pub fn new(_endpoint: Endpoint) -> Self {
-        Self {
-            call: Call::default(),
+    pub fn new(endpoint: Endpoint) -> Self {
+        let reads = endpoint.dialect != Dialect::Other;
+        Self { reading: reads.then(|| (Box::new(Scanner::new(&ROOT)), Asked::default())) }
+    }
+
+    pub fn push(&mut self, body: &[u8]) {
+        if let Some((scanner, asked)) = &mut self.reading {
+            scanner.push(body, asked);
         }
     }
 
-    pub fn push(&mut self, _body: &[u8]) {}
-
     pub fn finish(self) -> Call {
-        self.call
+        let Some((mut scanner, mut asked)) = self.reading else { return Call::default() };
+        // A request without a body asks nothing and is not broken.
+        if !scanner.is_untouched() {
+            asked.call.unread = scanner.finish(&mut asked).err();
+        }
+        asked.call
+    }
+}
+
+impl Sink for Asked {
+    fn begin(&mut self, scope: Field) {
+        match scope {
+            Field::Items => self.call.tools = 0,
+            Field::Tool => self.call.tools = self.call.tools.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    fn value(&mut self, field: Field, value: Value<'_>) {
+        match (field, value) {
+            (Field::Model, Value::Text(name)) => {
+                self.call.model =
+                    Some(String::from_utf8_lossy(&name[..name.len().min(KEPT_MAX)]).into_owned());
+            }
+            (Field::Stream, Value::Bool(on)) => self.call.stream = on,
+            (Field::IncludeUsage, Value::Bool(on)) => self.call.include_usage = on,
+            _ => {}
+        }
     }
 }

@@ -1,34 +1,223 @@
-//! Reads a response body as it passes. Owns none of it.
+//! Reads a response body as it passes: finds its framing, feeds its documents to its dialect. Owns none of it.
 
 use crate::answer::Answer;
-use crate::endpoint::Endpoint;
+use crate::call::Unread;
+use crate::dialect::anthropic_messages::AnthropicMessages;
+use crate::dialect::error_body::ErrorBody;
+use crate::dialect::openai_chat::OpenAiChat;
+use crate::dialect::openai_embeddings::OpenAiEmbeddings;
+use crate::dialect::openai_responses::OpenAiResponses;
+use crate::dialect::{Dialect, Interest};
+use crate::endpoint::{Dialect as Name, Endpoint};
+use crate::json::Scanner;
+use crate::sse::{Events, Sse};
+
+const DONE: &[u8] = b"[DONE]";
 
 pub struct ResponseObserver {
-    answer: Answer,
+    reader: Option<Box<dyn Read + Send>>,
 }
 
 impl ResponseObserver {
     /// `hash_key` keys the hashes of tool arguments.
     pub fn new(
-        _endpoint: Endpoint,
-        _status: u16,
-        _content_type: Option<&str>,
-        _hash_key: [u8; 32],
+        endpoint: Endpoint,
+        status: u16,
+        content_type: Option<&str>,
+        hash_key: [u8; 32],
     ) -> Self {
-        Self {
-            answer: Answer::default(),
-        }
+        Self { reader: reader(endpoint.dialect, status, content_type, hash_key) }
     }
 
     /// Body bytes with transfer and content coding undone, in any pieces.
-    pub fn push(&mut self, _body: &[u8]) {}
+    pub fn push(&mut self, body: &[u8]) {
+        if let Some(reader) = &mut self.reader {
+            reader.push(body);
+        }
+    }
 
     /// Whether the first content token has passed.
     pub fn has_content(&self) -> bool {
-        false
+        self.reader.as_ref().is_some_and(|reader| reader.has_content())
     }
 
     pub fn finish(self) -> Answer {
-        self.answer
+        self.reader.map_or_else(Answer::default, Read::finish)
+    }
+}
+
+fn reader(
+    dialect: Name,
+    status: u16,
+    content_type: Option<&str>,
+    key: [u8; 32],
+) -> Option<Box<dyn Read + Send>> {
+    let events = content_type.is_some_and(|kind| {
+        let kind = kind.trim_start().as_bytes();
+        kind.len() >= 17 && kind[..17].eq_ignore_ascii_case(b"text/event-stream")
+    });
+    fn boxed<D: Dialect + 'static>(
+        dialect: D,
+        status: u16,
+        events: bool,
+    ) -> Option<Box<dyn Read + Send>> {
+        Some(Box::new(Reading::new(dialect, status, events)))
+    }
+    if status >= 400 {
+        return boxed(ErrorBody::default(), status, events);
+    }
+    match dialect {
+        Name::OpenAiChat | Name::OpenAiCompletions => boxed(OpenAiChat::new(key), status, events),
+        Name::OpenAiResponses => boxed(OpenAiResponses::new(key), status, events),
+        Name::OpenAiEmbeddings => boxed(OpenAiEmbeddings::new(key), status, events),
+        Name::AnthropicMessages => boxed(AnthropicMessages::new(key), status, events),
+        Name::AnthropicCountTokens
+        | Name::GeminiGenerate
+        | Name::GeminiEmbeddings
+        | Name::GeminiCountTokens
+        | Name::BedrockConverse
+        | Name::BedrockInvoke
+        | Name::CohereChatV1
+        | Name::CohereChatV2
+        | Name::CohereEmbedV2
+        | Name::OllamaChat
+        | Name::OllamaGenerate
+        | Name::OllamaEmbeddings
+        | Name::Other => None,
+    }
+}
+
+/// A body being read, whatever its dialect.
+trait Read {
+    fn push(&mut self, body: &[u8]);
+    fn has_content(&self) -> bool;
+    fn finish(self: Box<Self>) -> Answer;
+}
+
+struct Reading<D> {
+    status: u16,
+    /// The header says that this is an event stream.
+    events: bool,
+    framing: Framing,
+    sse: Sse,
+    documents: Documents<D>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Framing {
+    /// Nothing but white space has come.
+    Unknown,
+    Json,
+    Sse,
+    Neither,
+}
+
+impl<D: Dialect> Reading<D> {
+    fn new(dialect: D, status: u16, events: bool) -> Self {
+        let scanner = Scanner::new(dialect.root());
+        let documents =
+            Documents { dialect: Box::new(dialect), scanner, interest: Interest::Read, done: 0 };
+        Self { status, events, framing: Framing::Unknown, sse: Sse::new(), documents }
+    }
+
+    /// The first byte tells more than the header: errors come as JSON under a stream's type, and the reverse.
+    fn frame(&mut self, byte: u8) -> Framing {
+        match byte {
+            b'{' | b'[' => Framing::Json,
+            b':' | b'd' | b'e' | b'i' | b'r' => Framing::Sse,
+            _ if self.events => Framing::Sse,
+            _ => {
+                self.documents.dialect.unread(Unread::NotJson);
+                Framing::Neither
+            }
+        }
+    }
+}
+
+impl<D: Dialect> Read for Reading<D> {
+    fn push(&mut self, mut body: &[u8]) {
+        if self.framing == Framing::Unknown {
+            let blank = |b: &u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | 0xef | 0xbb | 0xbf);
+            let Some(start) = body.iter().position(|b| !blank(b)) else { return };
+            body = &body[start..];
+            self.framing = self.frame(body[0]);
+            if self.framing == Framing::Sse {
+                self.documents.dialect.streamed();
+            }
+        }
+        match self.framing {
+            Framing::Json => self.documents.data(body),
+            Framing::Sse => self.sse.push(body, &mut self.documents),
+            Framing::Unknown | Framing::Neither => {}
+        }
+    }
+
+    fn has_content(&self) -> bool {
+        self.documents.dialect.has_content()
+    }
+
+    fn finish(mut self: Box<Self>) -> Answer {
+        match self.framing {
+            Framing::Json => self.documents.end(),
+            Framing::Sse => self.sse.finish(&mut self.documents),
+            Framing::Unknown | Framing::Neither => {}
+        }
+        self.documents.dialect.finish(self.status)
+    }
+}
+
+/// Documents one after the other: a whole body, or the events of a stream.
+struct Documents<D> {
+    dialect: Box<D>,
+    scanner: Scanner,
+    interest: Interest,
+    /// How much of `[DONE]` this document has been.
+    done: usize,
+}
+
+impl<D: Dialect> Events for Documents<D> {
+    fn name(&mut self, name: &[u8]) {
+        self.interest = self.dialect.event(name);
+    }
+
+    #[inline]
+    fn data(&mut self, bytes: &[u8]) {
+        if self.interest == Interest::Pass {
+            return;
+        }
+        if self.scanner.is_untouched() && (self.done > 0 || bytes.first() == Some(&b'[')) {
+            return self.maybe_done(bytes);
+        }
+        self.scanner.push(bytes, &mut *self.dialect);
+    }
+
+    fn end(&mut self) {
+        if self.done == DONE.len() {
+            self.dialect.done();
+        } else if self.interest == Interest::Read && !self.scanner.is_untouched() {
+            let read = self.scanner.finish(&mut *self.dialect);
+            self.dialect.end_document(read);
+        }
+        self.scanner.restart();
+        self.interest = Interest::Read;
+        self.done = 0;
+    }
+}
+
+impl<D: Dialect> Documents<D> {
+    /// Data that began like `[DONE]`.
+    fn maybe_done(&mut self, bytes: &[u8]) {
+        let rest = &DONE[self.done..];
+        let same = bytes.iter().zip(rest).take_while(|(a, b)| a == b).count();
+        let blank = bytes[same..].iter().all(|b| b.is_ascii_whitespace());
+        if same == bytes.len() || (same == rest.len() && blank) {
+            self.done += same;
+            return;
+        }
+        // An array after all.
+        let held = &DONE[..self.done];
+        self.done = 0;
+        self.scanner.push(held, &mut *self.dialect);
+        self.scanner.push(bytes, &mut *self.dialect);
     }
 }

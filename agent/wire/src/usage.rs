@@ -3,6 +3,10 @@
 
 use serde::Serialize;
 
+mod figures;
+
+pub(crate) use figures::Figures;
+
 use crate::endpoint::words;
 
 words! {
@@ -64,10 +68,6 @@ impl Usage {
     /// Everything produced, reasoning included; `None` if the provider said nothing of output.
     pub fn total_output(&self) -> Option<u64> {
         self.stated.output_tokens?;
-        Some(
-            self.output_text
-                .saturating_add(self.reasoning)
-                .saturating_add(self.output_audio),
-        )
+        Some(self.output_text.saturating_add(self.reasoning).saturating_add(self.output_audio))
     }
 }

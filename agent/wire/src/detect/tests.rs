@@ -1,0 +1,94 @@
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use super::detect;
+
+fn check(host: &str, path: &str, words: &str) {
+    check_method(host, "POST", path, words);
+}
+
+fn check_method(host: &str, method: &str, path: &str, words: &str) {
+    let found = detect(host, method, path).unwrap();
+    assert_eq!(
+        format!("{} {} {}", found.provider, found.dialect, found.operation),
+        words,
+        "{host} {path}"
+    );
+}
+
+#[test]
+fn openai() {
+    check("api.openai.com", "/v1/chat/completions", "openai openai.chat chat");
+    check("api.openai.com", "/v1/responses", "openai openai.responses chat");
+    check("api.openai.com", "/v1/completions", "openai openai.completions completion");
+    check("api.openai.com", "/v1/embeddings", "openai openai.embeddings embeddings");
+    check("api.openai.com", "/v1/responses/resp_1/cancel", "openai other other");
+    check("api.openai.com", "/v1/threads/thread_1/messages", "openai other other");
+    check("api.openai.com", "/v1/audio/speech", "openai other audio");
+    check("api.openai.com", "/v1/images/edits", "openai other images");
+    check_method("api.openai.com", "GET", "/v1/models", "openai other models");
+    check_method("api.openai.com", "GET", "/v1/chat/completions", "openai other other");
+}
+
+#[test]
+fn anthropic() {
+    check("api.anthropic.com", "/v1/messages", "anthropic anthropic.messages chat");
+    check("api.anthropic.com", "/v1/messages?beta=true", "anthropic anthropic.messages chat");
+    check(
+        "api.anthropic.com",
+        "/v1/messages/count_tokens",
+        "anthropic anthropic.count_tokens count_tokens",
+    );
+    check("api.anthropic.com", "/v1/messages/batches", "anthropic other batches");
+    check("api.anthropic.com", "/v1/complete", "anthropic other other");
+}
+
+#[test]
+fn azure() {
+    let host = "team.openai.azure.com";
+    check(
+        host,
+        "/openai/deployments/mine/chat/completions?api-version=2024-10-21",
+        "azure openai.chat chat",
+    );
+    check(
+        host,
+        "//openai/deployments/mine/completions?api-version=1",
+        "azure openai.completions completion",
+    );
+    check(host, "/openai/v1/responses", "azure openai.responses chat");
+    check("team.services.ai.azure.com", "/models/chat/completions", "azure openai.chat chat");
+    check("team.services.ai.azure.com", "/anthropic/v1/messages", "azure anthropic.messages chat");
+}
+
+#[test]
+fn imitators() {
+    check("api.deepseek.com", "/chat/completions", "deepseek openai.chat chat");
+    check("api.deepseek.com", "/anthropic/v1/messages", "deepseek anthropic.messages chat");
+    check("api.groq.com", "/openai/v1/chat/completions", "groq openai.chat chat");
+    check("api.mistral.ai", "/v1/fim/completions", "mistral openai.chat chat");
+    check("api.x.ai", "/v1/responses", "xai openai.responses chat");
+    check("openrouter.ai", "/api/v1/chat/completions", "openrouter openai.chat chat");
+    check("api.fireworks.ai", "/inference/v1/chat/completions", "fireworks openai.chat chat");
+    check(
+        "generativelanguage.googleapis.com",
+        "/v1beta/openai/chat/completions",
+        "gemini openai.chat chat",
+    );
+    check("api.cohere.com", "/compatibility/v1/chat/completions", "cohere openai.chat chat");
+    check("api.writer.com", "/v1/chat", "writer openai.chat chat");
+}
+
+#[test]
+fn strangers() {
+    assert_eq!(detect("example.com", "POST", "/v1/chat/completions"), None);
+    assert_eq!(detect("chatgpt.com", "POST", "/backend-api/conversation"), None);
+}
+
+#[test]
+fn odd_paths() {
+    check("api.openai.com", "", "openai other other");
+    check("api.openai.com", "/", "openai other other");
+    check("api.openai.com", "/v1/chat/completions/", "openai openai.chat chat");
+    check("api.openai.com", "/v1/notembeddings", "openai other other");
+    check("api.openai.com", "?v1/chat/completions", "openai other other");
+}

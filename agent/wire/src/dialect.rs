@@ -1,0 +1,36 @@
+//! What a dialect adds to the common vocabulary: its names, and what its events mean. Knows no framing.
+
+pub(crate) mod anthropic_messages;
+pub(crate) mod error_body;
+pub(crate) mod openai_chat;
+pub(crate) mod openai_embeddings;
+pub(crate) mod openai_responses;
+mod openai_usage;
+
+use crate::answer::Answer;
+use crate::call::Unread;
+use crate::json::{Node, Sink};
+
+/// Whether an event can say anything that is asked for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Interest {
+    Read,
+    Pass,
+}
+
+/// One document at a time: a whole body, or an event of a stream.
+pub(crate) trait Dialect: Sink + Send {
+    fn root(&self) -> &'static Node;
+    /// Documents will be events of a stream.
+    fn streamed(&mut self);
+    /// An event with this name is next.
+    fn event(&mut self, _name: &[u8]) -> Interest {
+        Interest::Read
+    }
+    fn end_document(&mut self, read: Result<(), Unread>);
+    /// `[DONE]`
+    fn done(&mut self) {}
+    fn unread(&mut self, why: Unread);
+    fn has_content(&self) -> bool;
+    fn finish(self: Box<Self>, status: u16) -> Answer;
+}

@@ -1,0 +1,67 @@
+//! What a body can be asked for: one vocabulary for all dialects. Knows no dialect's names.
+
+/// A scalar, a text, or a stretch (`begin` … `end`) of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Model,
+    ServiceTier,
+    /// What kind of document or event this is.
+    Type,
+    Status,
+    /// Something a model said: seen, never read.
+    Content,
+
+    /// A request's.
+    Stream,
+    IncludeUsage,
+    Tool,
+
+    /// A stretch of figures; a later one replaces an earlier one.
+    Usage,
+    /// Figures in a place that counts only where the usual place is empty.
+    SpareUsage,
+    InputTokens,
+    OutputTokens,
+    TotalTokens,
+    Cached,
+    /// The same figure under an older or another name: counts where `Cached` is missing.
+    CachedToo,
+    CacheWrite,
+    CacheWrite5m,
+    CacheWrite1h,
+    Reasoning,
+    ReasoningToo,
+    InputAudio,
+    OutputAudio,
+    WebSearches,
+
+    Choice,
+    ChoiceIndex,
+    FinishReason,
+
+    /// A whole call of a tool.
+    Call,
+    /// A piece of a call, to be joined by index.
+    CallDelta,
+    CallIndex,
+    CallId,
+    CallName,
+    CallArguments,
+
+    /// A part of an answer: text, reasoning, a call.
+    Item,
+    ItemType,
+    ItemIndex,
+    Items,
+
+    Error,
+    ErrorKind,
+    ErrorCode,
+    ErrorStatus,
+    ErrorMessage,
+    /// The same, beside the error or instead of it, at the top of the document.
+    OuterObject,
+    OuterKind,
+    OuterCode,
+    OuterMessage,
+}
