@@ -10,10 +10,7 @@ use crate::received::{Head, Received};
 pub trait Behaviour: Send + Sync + 'static {
     /// Called when the head has arrived and the body has not.
     fn begin(&self, _head: &Head) -> Begin {
-        Begin::ReadBody {
-            interim: Vec::new(),
-            allow_continue: true,
-        }
+        Begin::ReadBody { interim: Vec::new(), allow_continue: true }
     }
 
     /// Called when the whole request has arrived.
@@ -29,10 +26,7 @@ impl<F: Fn(&Received) -> Answer + Send + Sync + 'static> Behaviour for F {
 /// What to do at the head of a request.
 pub enum Begin {
     /// Send these informational answers, `100 Continue` if asked for and allowed, then read on.
-    ReadBody {
-        interim: Vec<Interim>,
-        allow_continue: bool,
-    },
+    ReadBody { interim: Vec<Interim>, allow_continue: bool },
     /// Answer at once and never read the body.
     AnswerNow(Answer),
 }
@@ -133,10 +127,7 @@ impl Answer {
     #[must_use]
     pub fn events<T: Into<Bytes>>(events: impl IntoIterator<Item = T>) -> Self {
         let mut answer = Self::new(200, "text/event-stream; charset=utf-8", "");
-        answer.steps = events
-            .into_iter()
-            .map(|event| Step::Send(event.into()))
-            .collect();
+        answer.steps = events.into_iter().map(|event| Step::Send(event.into())).collect();
         answer.framed(Framing::Chunked)
     }
 
@@ -154,12 +145,7 @@ impl Answer {
     /// Bytes and pauses with no HTTP of the rig's around them.
     #[must_use]
     pub fn raw(steps: Vec<Step>) -> Self {
-        Self {
-            head: None,
-            steps,
-            trailers: Vec::new(),
-            upgrade: None,
-        }
+        Self { head: None, steps, trailers: Vec::new(), upgrade: None }
     }
 
     #[must_use]
@@ -180,10 +166,7 @@ impl Answer {
 
     #[must_use]
     pub fn interim(mut self, status: u16, headers: &[(&str, &str)]) -> Self {
-        let headers = headers
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         if let Some(head) = &mut self.head {
             head.interim.push(Interim { status, headers });
         }
@@ -267,7 +250,5 @@ impl Answer {
 
 fn pieces(body: &Bytes, size: usize) -> impl Iterator<Item = Bytes> + '_ {
     let size = size.max(1);
-    (0..body.len())
-        .step_by(size)
-        .map(move |at| body.slice(at..(at + size).min(body.len())))
+    (0..body.len()).step_by(size).map(move |at| body.slice(at..(at + size).min(body.len())))
 }

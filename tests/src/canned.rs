@@ -25,10 +25,7 @@ const MESSAGES_STREAM: &str = include_str!("canned/anthropic-messages-stream.txt
 /// As `api.openai.com`: chat completions (plain, streaming, tool call), responses, embeddings, models.
 #[must_use]
 pub fn openai(request: &Received) -> Answer {
-    if request
-        .header("upgrade")
-        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-    {
+    if request.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return Answer::websocket(request);
     }
     let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
@@ -98,10 +95,7 @@ pub fn anthropic_error(status: u16, kind: &str) -> Answer {
 /// Cuts a stream into its events, blank line included, one chunk each.
 #[must_use]
 pub fn events(text: &'static str) -> Answer {
-    Answer::events(
-        text.split_inclusive("\n\n")
-            .map(|event| Bytes::from_static(event.as_bytes())),
-    )
+    Answer::events(text.split_inclusive("\n\n").map(|event| Bytes::from_static(event.as_bytes())))
 }
 
 /// One small vector an input, in the encoding that was asked for (the Python SDK asks for base64).
@@ -109,10 +103,7 @@ fn embeddings(asked: &Value) -> String {
     let vector = [0.25_f32, -0.5, 0.125, 1.0];
     let embedding = if asked["encoding_format"] == "base64" {
         use base64::Engine as _;
-        let bytes: Vec<u8> = vector
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
         Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))
     } else {
         Value::from(vector.to_vec())

@@ -14,11 +14,16 @@
 
 pub mod answer;
 pub mod canned;
+pub mod client;
+pub mod coding;
+pub mod corpus;
 pub mod provider;
 pub mod received;
 pub mod rig;
+pub mod weir;
 
 pub use answer::{Answer, Begin, Behaviour, Ending, Framing, Step};
 pub use provider::{Manners, Provider};
 pub use received::{Head, Http, Received};
 pub use rig::{Rig, Workload};
+pub use weir::{Records, Run, Weir};

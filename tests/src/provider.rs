@@ -74,10 +74,7 @@ impl Provider {
     /// Offers only these protocols, in this order; none at all if empty.
     #[must_use]
     pub fn alpn(mut self, protocols: &[&str]) -> Self {
-        self.alpn = protocols
-            .iter()
-            .map(|protocol| protocol.as_bytes().to_vec())
-            .collect();
+        self.alpn = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         self
     }
 
@@ -133,14 +130,9 @@ impl Providers {
             manners: provider.manners,
             tls: Arc::new(tls),
         });
-        let mut by_address = self
-            .by_address
-            .write()
-            .expect("no panic holds the providers");
+        let mut by_address = self.by_address.write().expect("no panic holds the providers");
         for address in addresses {
-            by_address
-                .entry(*address)
-                .or_insert_with(|| Arc::clone(&serving));
+            by_address.entry(*address).or_insert_with(|| Arc::clone(&serving));
         }
         let mut by_name = self.by_name.write().expect("no panic holds the providers");
         by_name.insert(provider.name.to_ascii_lowercase(), serving);
@@ -160,10 +152,7 @@ impl Providers {
     }
 
     pub(crate) fn received(&self) -> Vec<Arc<Received>> {
-        self.received
-            .lock()
-            .expect("no panic holds the requests")
-            .clone()
+        self.received.lock().expect("no panic holds the requests").clone()
     }
 
     pub(crate) fn take_received(&self) -> Vec<Arc<Received>> {
@@ -180,13 +169,8 @@ impl Providers {
     }
 
     fn manners_at(&self, address: IpAddr) -> Manners {
-        let by_address = self
-            .by_address
-            .read()
-            .expect("no panic holds the providers");
-        by_address
-            .get(&address)
-            .map_or(Manners::Polite, |serving| serving.manners)
+        let by_address = self.by_address.read().expect("no panic holds the providers");
+        by_address.get(&address).map_or(Manners::Polite, |serving| serving.manners)
     }
 }
 
@@ -243,13 +227,7 @@ async fn serve_connection(
         Some(b"h2") => Http::H2,
         _ => Http::H1,
     };
-    let connection = Connection {
-        id,
-        host: name,
-        http,
-        peer: canonical(peer),
-        destination,
-    };
+    let connection = Connection { id, host: name, http, peer: canonical(peer), destination };
     match http {
         Http::H1 => h1::serve(providers, &serving, &connection, tls).await,
         Http::H2 => h2::serve(providers, &serving, &connection, tls).await,

@@ -4,7 +4,8 @@
 //! | Prefix | Is |
 //! |---|---|
 //! | 10.77.n.0/24, fd77:n::/64 | the wire between the providers (.1, ::1) and workload n (.2, ::2) |
-//! | 198.51.100.0/24, 2001:db8:1::/48 | providers with a name |
+//! | 198.51.100.53 | the DNS server |
+//! | 203.0.113.0/24, 2001:db8:1::/48 | providers with a name |
 //! | 198.18.0.0/15, 2001:db8:2::/48 | fresh names: every address is handed out once |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -34,7 +35,8 @@ pub use netns::Namespace;
 pub use workload::Workload;
 
 /// Where provider addresses live: all of it is local to the provider namespace.
-const PROVIDER_PREFIXES: [&str; 3] = ["198.51.100.0/24", "198.18.0.0/15", "2001:db8::/32"];
+const PROVIDER_PREFIXES: [&str; 4] =
+    ["198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"];
 
 const TEMP_PREFIX: &str = "weir-rig-";
 
@@ -90,15 +92,9 @@ impl Rig {
 
     /// Removes what rigs of dead processes have left: directories and cgroups, by name and pid.
     pub fn cleanup_stale() {
-        let directories = [
-            std::env::temp_dir(),
-            cgroup::mount_point().unwrap_or_default(),
-        ];
-        for entry in directories
-            .iter()
-            .filter_map(|d| std::fs::read_dir(d).ok())
-            .flatten()
-            .flatten()
+        let directories = [std::env::temp_dir(), cgroup::mount_point().unwrap_or_default()];
+        for entry in
+            directories.iter().filter_map(|d| std::fs::read_dir(d).ok()).flatten().flatten()
         {
             let name = entry.file_name();
             let pid = name
@@ -124,12 +120,9 @@ impl Rig {
             }
             None => self.new_entry(&provider),
         };
-        let tls = self
-            .authority
-            .server_config(&provider.name, &provider.alpn)?;
+        let tls = self.authority.server_config(&provider.name, &provider.alpn)?;
         self.zone.set(&provider.name, entry);
-        self.providers
-            .add(&provider, tls, &self.zone.addresses(&provider.name));
+        self.providers.add(&provider, tls, &self.zone.addresses(&provider.name));
         Ok(())
     }
 
@@ -138,19 +131,14 @@ impl Rig {
         let n = self.fresh.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = Entry {
             cnames: std::mem::take(&mut provider.cnames),
-            v4: vec![Ipv4Addr::from_bits(
-                Ipv4Addr::new(198, 18, 0, 0).to_bits() + n,
-            )],
+            v4: vec![Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + n)],
             v6: vec![Ipv6Addr::from_bits(
                 Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0).to_bits() + u128::from(n),
             )],
         };
-        let tls = self
-            .authority
-            .server_config(&provider.name, &provider.alpn)?;
+        let tls = self.authority.server_config(&provider.name, &provider.alpn)?;
         self.zone.set(&provider.name, entry);
-        self.providers
-            .add(&provider, tls, &self.zone.addresses(&provider.name));
+        self.providers.add(&provider, tls, &self.zone.addresses(&provider.name));
         Ok(())
     }
 
@@ -218,34 +206,21 @@ impl Rig {
     }
 
     fn new_entry(&self, provider: &Provider) -> Entry {
-        let mut entry = Entry {
-            cnames: provider.cnames.clone(),
-            ..Entry::default()
-        };
+        let mut entry = Entry { cnames: provider.cnames.clone(), ..Entry::default() };
         for _ in 0..provider.addresses {
             let n = self.named.fetch_add(1, Ordering::Relaxed) + 1;
-            entry.v4.push(Ipv4Addr::from_bits(
-                Ipv4Addr::new(198, 51, 100, 0).to_bits() + n,
-            ));
+            entry.v4.push(Ipv4Addr::from_bits(Ipv4Addr::new(203, 0, 113, 0).to_bits() + n));
             let first = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0);
-            entry
-                .v6
-                .push(Ipv6Addr::from_bits(first.to_bits() + u128::from(n)));
+            entry.v6.push(Ipv6Addr::from_bits(first.to_bits() + u128::from(n)));
         }
         entry
     }
 
     fn serve_sockets(&self) -> Result<()> {
-        let listeners = self.host.enter(|| {
-            Ok([
-                listen("0.0.0.0:443".parse()?)?,
-                listen("[::]:443".parse()?)?,
-            ])
-        })?;
-        let runtime = self
-            .runtime
-            .as_ref()
-            .context("the runtime lives as long as the rig")?;
+        let listeners = self
+            .host
+            .enter(|| Ok([listen("0.0.0.0:443".parse()?)?, listen("[::]:443".parse()?)?]))?;
+        let runtime = self.runtime.as_ref().context("the runtime lives as long as the rig")?;
         let _inside = runtime.enter();
         let mut dns = self.zone.serve(&self.host)?;
         runtime.spawn(async move { dns.block_until_done().await });
@@ -277,18 +252,13 @@ pub fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
 }
 
 fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        None,
-    )?;
+    let socket =
+        socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     if address.is_ipv6() {
         setsockopt(&socket, Ipv6V6Only, &true)?;
     }
     socket.set_reuse_address(true)?;
-    socket
-        .bind(&address.into())
-        .with_context(|| format!("bind {address}"))?;
+    socket.bind(&address.into()).with_context(|| format!("bind {address}"))?;
     socket.listen(4096)?;
     Ok(socket.into())
 }

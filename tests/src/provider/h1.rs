@@ -30,48 +30,29 @@ pub(super) async fn serve(
     connection: &Connection,
     tls: Tls,
 ) -> io::Result<()> {
-    let mut wire = Wire {
-        tls,
-        input: BytesMut::new(),
-    };
+    let mut wire = Wire { tls, input: BytesMut::new() };
     loop {
         let Some(head) = wire.read_head(connection).await? else {
             return wire.tls.shutdown().await;
         };
         let answer = match serving.behaviour.begin(&head) {
             Begin::AnswerNow(answer) => {
-                let request = Received {
-                    head,
-                    body: Bytes::new(),
-                    chunked: false,
-                    trailers: Vec::new(),
-                };
-                Exchange {
-                    request: providers.record(request),
-                    answer,
-                    body_read: false,
-                }
+                let request =
+                    Received { head, body: Bytes::new(), chunked: false, trailers: Vec::new() };
+                Exchange { request: providers.record(request), answer, body_read: false }
             }
-            Begin::ReadBody {
-                interim,
-                allow_continue,
-            } => {
+            Begin::ReadBody { interim, allow_continue } => {
                 for interim in &interim {
                     wire.write_interim(interim).await?;
                 }
-                let asks = head
-                    .header("expect")
-                    .is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
+                let asks =
+                    head.header("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
                 if asks && allow_continue {
                     wire.tls.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
                 }
                 let request = providers.record(wire.read_body(head).await?);
                 let answer = serving.behaviour.answer(&request);
-                Exchange {
-                    request,
-                    answer,
-                    body_read: true,
-                }
+                Exchange { request, answer, body_read: true }
             }
         };
         match wire.write_answer(&answer).await? {
@@ -123,24 +104,11 @@ impl Wire {
             .is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
         if chunked {
             let (body, trailers) = self.read_chunks().await?;
-            return Ok(Received {
-                head,
-                body,
-                chunked,
-                trailers,
-            });
+            return Ok(Received { head, body, chunked, trailers });
         }
-        let length = head
-            .header("content-length")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(0);
+        let length = head.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
         let body = self.read_exactly(length).await?;
-        Ok(Received {
-            head,
-            body,
-            chunked,
-            trailers: Vec::new(),
-        })
+        Ok(Received { head, body, chunked, trailers: Vec::new() })
     }
 
     async fn read_chunks(&mut self) -> io::Result<(Bytes, Vec<(String, Bytes)>)> {
@@ -188,11 +156,7 @@ impl Wire {
     }
 
     async fn need_more(&mut self) -> io::Result<()> {
-        if self.read_more().await? {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        }
+        if self.read_more().await? { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
     async fn read_more(&mut self) -> io::Result<bool> {
@@ -226,14 +190,10 @@ impl Wire {
         if let Some(next) = self.write_steps(answer, head.framing, has_body).await? {
             return Ok(next);
         }
-        let asked_to_close = exchange
-            .request
-            .header("connection")
-            .is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let says_close = head
-            .headers
-            .iter()
-            .any(|(n, v)| n.eq_ignore_ascii_case("connection") && v == "close");
+        let asked_to_close =
+            exchange.request.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+        let says_close =
+            head.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("connection") && v == "close");
         let closes = asked_to_close
             || says_close
             || head.framing == Framing::UntilClose
@@ -352,9 +312,7 @@ fn framing_header(answer: &Answer, head: &AnswerHead) -> String {
 }
 
 fn head_text(status: u16, headers: &[(String, String)], framing: &str) -> String {
-    let reason = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|s| s.canonical_reason());
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
     let mut text = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Unnamed"));
     for (name, value) in headers {
         let _ = write!(text, "{name}: {value}\r\n");

@@ -28,12 +28,8 @@ pub(super) async fn serve(
     // The socket again: an ending concerns the whole connection, whatever h2 wants to say.
     let socket = socket2::SockRef::from(tls.get_ref().0).try_clone()?;
     let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW);
-    builder
-        .max_concurrent_streams(1000)
-        .max_header_list_size(1 << 20);
+    builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
+    builder.max_concurrent_streams(1000).max_header_list_size(1 << 20);
     let mut h2 = builder.handshake(tls).await.map_err(io::Error::other)?;
     let (end, mut ends) = mpsc::channel(1);
     loop {
@@ -97,16 +93,12 @@ async fn serve_stream(
             });
             answer
         }
-        Begin::ReadBody {
-            interim,
-            allow_continue,
-        } => {
+        Begin::ReadBody { interim, allow_continue } => {
             for interim in &interim {
                 respond.send_informational(informational(interim))?;
             }
-            let asks = head
-                .header("expect")
-                .is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
+            let asks =
+                head.header("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
             if asks && allow_continue {
                 respond.send_informational(informational(&Interim {
                     status: 100,
@@ -142,12 +134,7 @@ async fn read_body(head: Head, body: &mut RecvStream) -> Result<Received, h2::Er
         bytes.extend_from_slice(&data);
     }
     let trailers = body.trailers().await?.unwrap_or_default();
-    Ok(Received {
-        head,
-        body: bytes.freeze(),
-        chunked: false,
-        trailers: list(&trailers),
-    })
+    Ok(Received { head, body: bytes.freeze(), chunked: false, trailers: list(&trailers) })
 }
 
 async fn write_steps(
@@ -207,10 +194,8 @@ async fn flush(stream: &mut SendStream<Bytes>) {
 fn head_of(parts: &http::request::Parts, connection: &Connection) -> Head {
     let mut headers = Vec::new();
     if let Some(authority) = parts.uri.authority() {
-        headers.push((
-            ":authority".to_owned(),
-            Bytes::copy_from_slice(authority.as_str().as_bytes()),
-        ));
+        headers
+            .push((":authority".to_owned(), Bytes::copy_from_slice(authority.as_str().as_bytes())));
     }
     headers.extend(list(&parts.headers));
     Head {
@@ -220,11 +205,7 @@ fn head_of(parts: &http::request::Parts, connection: &Connection) -> Head {
         peer: connection.peer,
         destination: connection.destination,
         method: parts.method.as_str().to_owned(),
-        target: parts
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned(),
+        target: parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
         headers,
     }
 }
@@ -270,11 +251,6 @@ fn map_of(headers: &[(String, String)]) -> HeaderMap {
 fn list(headers: &HeaderMap) -> Vec<(String, Bytes)> {
     headers
         .iter()
-        .map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                Bytes::copy_from_slice(value.as_bytes()),
-            )
-        })
+        .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
         .collect()
 }

@@ -66,14 +66,8 @@ pub(super) async fn echo(
 fn take_frame(input: &mut BytesMut) -> Option<(u8, Vec<u8>)> {
     let (&first, &second) = (input.first()?, input.get(1)?);
     let (mut at, length) = match second & 0x7f {
-        126 => (
-            4,
-            usize::from(u16::from_be_bytes([*input.get(2)?, *input.get(3)?])),
-        ),
-        127 => (
-            10,
-            usize::try_from(u64::from_be_bytes(input.get(2..10)?.try_into().ok()?)).ok()?,
-        ),
+        126 => (4, usize::from(u16::from_be_bytes([*input.get(2)?, *input.get(3)?]))),
+        127 => (10, usize::try_from(u64::from_be_bytes(input.get(2..10)?.try_into().ok()?)).ok()?),
         short => (2, usize::from(short)),
     };
     let mask: [u8; 4] = if second & 0x80 == 0 {
@@ -90,11 +84,7 @@ fn take_frame(input: &mut BytesMut) -> Option<(u8, Vec<u8>)> {
         .collect();
     input.advance(at + length);
     let opcode = first & 0x0f;
-    let answer_first = if opcode == PING {
-        (first & 0xf0) | PONG
-    } else {
-        first
-    };
+    let answer_first = if opcode == PING { (first & 0xf0) | PONG } else { first };
     Some((opcode, frame(answer_first, &payload)))
 }
 

@@ -30,20 +30,14 @@ pub struct Leaf {
 impl Authority {
     pub fn new() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, AUTHORITY_NAME);
+        params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = date_time_ymd(2024, 1, 1);
         params.not_after = date_time_ymd(2044, 1, 1);
         let key = KeyPair::generate()?;
         let root_pem = params.self_signed(&key)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            root_pem,
-            leaves: Mutex::default(),
-        })
+        Ok(Self { issuer: Issuer::new(params, key), root_pem, leaves: Mutex::default() })
     }
 
     #[must_use]
@@ -78,10 +72,9 @@ impl Authority {
     fn sign(&self, name: &str) -> Result<Leaf> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         // A common name is at most 64 characters; the name itself is in the SAN.
-        params.distinguished_name.push(
-            DnType::CommonName,
-            name.chars().take(64).collect::<String>(),
-        );
+        params
+            .distinguished_name
+            .push(DnType::CommonName, name.chars().take(64).collect::<String>());
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -36,27 +36,15 @@ impl Cgroup {
 
     /// Makes `command` start inside.
     pub fn adopt(&self, command: &mut Command) -> Result<()> {
-        let path = CString::new(
-            self.path
-                .join("cgroup.procs")
-                .as_os_str()
-                .as_encoded_bytes(),
-        )?;
-        let procs: OwnedFd = open(
-            path.as_c_str(),
-            OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?;
+        let path = CString::new(self.path.join("cgroup.procs").as_os_str().as_encoded_bytes())?;
+        let procs: OwnedFd =
+            open(path.as_c_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         // SAFETY: between fork and exec only write is called, a plain system call; "0" names
         // the writing process itself.
         unsafe {
             command.pre_exec(move || {
                 let written = libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1);
-                if written == 1 {
-                    Ok(())
-                } else {
-                    Err(std::io::Error::last_os_error())
-                }
+                if written == 1 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
             });
         }
         Ok(())
@@ -86,7 +74,5 @@ pub(super) fn remove(path: &Path) {
     for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         remove(&entry.path());
     }
-    super::wait_until(Duration::from_secs(2), || {
-        fs::remove_dir(path).is_ok() || !path.exists()
-    });
+    super::wait_until(Duration::from_secs(2), || fs::remove_dir(path).is_ok() || !path.exists());
 }

@@ -17,6 +17,9 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 
 use super::netns::Namespace;
 
+/// The same for every workload.
+pub(super) const DNS_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 53);
+
 /// Short, as providers behind a CDN have it.
 const TTL_SECONDS: u32 = 5;
 
@@ -42,20 +45,13 @@ pub struct Zone {
 impl Zone {
     pub fn set(&self, name: &str, entry: Entry) {
         let name = name.to_ascii_lowercase();
-        self.entries
-            .lock()
-            .expect("no panic holds the zone")
-            .insert(name, entry);
+        self.entries.lock().expect("no panic holds the zone").insert(name, entry);
     }
 
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<Entry> {
         let name = name.to_ascii_lowercase();
-        self.entries
-            .lock()
-            .expect("no panic holds the zone")
-            .get(&name)
-            .cloned()
+        self.entries.lock().expect("no panic holds the zone").get(&name).cloned()
     }
 
     /// Every address of `name`, IPv4 first.
@@ -70,17 +66,14 @@ impl Zone {
     #[must_use]
     pub fn questions(&self, name: &str) -> u64 {
         let questions = self.questions.lock().expect("no panic holds the questions");
-        questions
-            .get(&name.to_ascii_lowercase())
-            .copied()
-            .unwrap_or(0)
+        questions.get(&name.to_ascii_lowercase()).copied().unwrap_or(0)
     }
 
-    /// Serves the zone on port 53 of every address of `namespace`. Must be called in a runtime.
+    /// Serves the zone inside `namespace`. Must be called in a runtime.
     pub(super) fn serve(&self, namespace: &Namespace) -> Result<Server<Zone>> {
         let (udp, tcp) = namespace.enter(|| {
-            let udp = UdpSocket::bind("[::]:53").context("bind DNS over UDP")?;
-            let tcp = TcpListener::bind("[::]:53").context("bind DNS over TCP")?;
+            let udp = UdpSocket::bind((DNS_ADDRESS, 53)).context("bind DNS over UDP")?;
+            let tcp = TcpListener::bind((DNS_ADDRESS, 53)).context("bind DNS over TCP")?;
             udp.set_nonblocking(true)?;
             tcp.set_nonblocking(true)?;
             Ok((udp, tcp))
@@ -112,10 +105,9 @@ impl RequestHandler for Zone {
         let response = builder.build(metadata, &answers, &[], &[], &[]);
         match response_handle.send_response(response).await {
             Ok(info) => info,
-            Err(_client_gone) => ResponseInfo::from(Header {
-                metadata,
-                counts: HeaderCounts::default(),
-            }),
+            Err(_client_gone) => {
+                ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() })
+            }
         }
     }
 }
@@ -126,12 +118,7 @@ impl Zone {
             metadata.response_code = ResponseCode::FormErr;
             return Vec::new();
         };
-        let asked = info
-            .query
-            .name()
-            .to_string()
-            .trim_end_matches('.')
-            .to_ascii_lowercase();
+        let asked = info.query.name().to_string().trim_end_matches('.').to_ascii_lowercase();
         self.count(&asked);
         let Some(entry) = self.entry(&asked) else {
             metadata.response_code = ResponseCode::NXDomain;
@@ -152,20 +139,12 @@ fn records(asked: &str, entry: &Entry, kind: RecordType) -> Result<Vec<Record>> 
     let mut records = Vec::new();
     for cname in &entry.cnames {
         let next = name(cname)?;
-        records.push(Record::from_rdata(
-            owner,
-            TTL_SECONDS,
-            RData::CNAME(CNAME(next.clone())),
-        ));
+        records.push(Record::from_rdata(owner, TTL_SECONDS, RData::CNAME(CNAME(next.clone()))));
         owner = next;
     }
     if kind == RecordType::A {
         for address in &entry.v4 {
-            records.push(Record::from_rdata(
-                owner.clone(),
-                TTL_SECONDS,
-                RData::A(A(*address)),
-            ));
+            records.push(Record::from_rdata(owner.clone(), TTL_SECONDS, RData::A(A(*address))));
         }
     }
     if kind == RecordType::AAAA {

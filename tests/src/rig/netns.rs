@@ -27,9 +27,7 @@ impl Namespace {
             unshare(CloneFlags::CLONE_NEWNET).context("unshare a network namespace (root?)")?;
             File::open("/proc/thread-self/ns/net").context("open the new namespace")
         })?;
-        let namespace = Self {
-            file: Arc::new(file),
-        };
+        let namespace = Self { file: Arc::new(file) };
         namespace.write_sysctl("net/ipv6/conf/all/accept_dad", "0")?;
         namespace.write_sysctl("net/ipv6/conf/default/accept_dad", "0")?;
         namespace.ip(&["link set lo up"])?;
@@ -47,10 +45,7 @@ impl Namespace {
     /// Runs `ip` inside, one command a line.
     pub fn ip(&self, lines: &[&str]) -> Result<()> {
         let mut command = Command::new("ip");
-        command
-            .args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
         self.adopt(&mut command);
         let mut child = command.spawn().context("start ip (package iproute2)")?;
         let mut stdin = child.stdin.take().context("ip has a stdin")?;
@@ -58,11 +53,7 @@ impl Namespace {
         drop(stdin);
         let output = child.wait_with_output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "ip failed: {} in {lines:?}",
-            stderr.trim()
-        );
+        ensure!(output.status.success(), "ip failed: {} in {lines:?}", stderr.trim());
         Ok(())
     }
 
@@ -105,9 +96,6 @@ impl AsRawFd for Namespace {
 /// A namespace belongs to a thread: the thread is thrown away, so nothing has to be undone.
 fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
-        scope
-            .spawn(work)
-            .join()
-            .map_err(|_| anyhow!("a thread in a namespace panicked"))?
+        scope.spawn(work).join().map_err(|_| anyhow!("a thread in a namespace panicked"))?
     })
 }

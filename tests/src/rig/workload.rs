@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::dns::DNS_ADDRESS;
 use super::netns::Namespace;
 
 /// Where Debian keeps the roots that everybody trusts.
@@ -56,28 +57,17 @@ impl Workload {
         wire(n, &namespace, providers)?;
         let directory = directory.join(format!("workload-{n}"));
         fs::create_dir(&directory)?;
-        let resolver = format!("nameserver 10.77.{n}.1\noptions timeout:2 attempts:3\n");
+        let resolver = format!("nameserver {DNS_ADDRESS}\noptions timeout:2 attempts:3\n");
         fs::write(directory.join("resolv.conf"), resolver)?;
-        fs::write(
-            directory.join("hosts"),
-            "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
-        )?;
+        fs::write(directory.join("hosts"), "127.0.0.1 localhost\n::1 localhost ip6-localhost\n")?;
         let mut mounts = vec![
             bind(&directory.join("resolv.conf"), "/etc/resolv.conf")?,
             bind(&directory.join("hosts"), "/etc/hosts")?,
         ];
         if Path::new(SYSTEM_BUNDLE).exists() {
-            mounts.push(bind(
-                &directory.with_file_name("bundle.pem"),
-                SYSTEM_BUNDLE,
-            )?);
+            mounts.push(bind(&directory.with_file_name("bundle.pem"), SYSTEM_BUNDLE)?);
         }
-        Ok(Self {
-            n,
-            namespace,
-            directory,
-            mounts,
-        })
+        Ok(Self { n, namespace, directory, mounts })
     }
 
     /// A command that runs on this host: its network, its name resolution, its trusted roots.
@@ -98,18 +88,19 @@ impl Workload {
                 mount(None::<&str>, c"/", None::<&str>, private, None::<&str>)?;
                 for (from, to) in &mounts {
                     let bind = MsFlags::MS_BIND;
-                    mount(
-                        Some(from.as_c_str()),
-                        to.as_c_str(),
-                        None::<&str>,
-                        bind,
-                        None::<&str>,
-                    )?;
+                    mount(Some(from.as_c_str()), to.as_c_str(), None::<&str>, bind, None::<&str>)?;
                 }
                 Ok(())
             });
         }
         command
+    }
+
+    /// What to put before a command so that a process of another host runs in this network:
+    /// its own cgroup, files and resolver stay.
+    #[must_use]
+    pub fn entering(&self) -> [String; 2] {
+        ["nsenter".to_owned(), format!("--net={}", self.namespace.path())]
     }
 
     #[must_use]
@@ -144,10 +135,7 @@ impl Workload {
 
 /// Lays the wire between a workload and the providers, with routes to providers only.
 fn wire(n: u8, workload: &Namespace, providers: &Namespace) -> Result<()> {
-    let link = format!(
-        "link add net0 type veth peer name w{n} netns {}",
-        providers.path()
-    );
+    let link = format!("link add net0 type veth peer name w{n} netns {}", providers.path());
     workload.ip(&[&link])?;
     providers.ip(&[
         &format!("address add 10.77.{n}.1/24 dev w{n}"),
@@ -159,6 +147,7 @@ fn wire(n: u8, workload: &Namespace, providers: &Namespace) -> Result<()> {
         &format!("address add fd77:{n:x}::2/64 dev net0 nodad"),
         "link set net0 up",
         &format!("route add 198.51.100.0/24 via 10.77.{n}.1"),
+        &format!("route add 203.0.113.0/24 via 10.77.{n}.1"),
         &format!("route add 198.18.0.0/15 via 10.77.{n}.1"),
         &format!("route add 2001:db8::/32 via fd77:{n:x}::1"),
     ])

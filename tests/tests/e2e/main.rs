@@ -7,7 +7,13 @@
     reason = "a test fails loudly and explains itself"
 )]
 
+mod client;
 mod rig;
+
+use weir_tests::client::Version;
+
+/// The client that runs inside workloads.
+const CLIENT: &str = env!("CARGO_BIN_EXE_rig-client");
 
 /// A rig, or a loud reason why not. In CI a skip is a failure.
 fn rig() -> Option<weir_tests::Rig> {
@@ -18,10 +24,11 @@ fn rig() -> Option<weir_tests::Rig> {
     None
 }
 
+fn both_versions() -> [Version; 2] {
+    [Version::H1, Version::H2]
+}
+
 fn skip(reason: &str) {
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "skipped in CI: {reason}"
-    );
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "skipped in CI: {reason}");
     eprintln!("SKIPPED: {reason}");
 }

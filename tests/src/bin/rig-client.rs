@@ -1,0 +1,56 @@
+//! The client that runs inside a workload. Knows its command line; the rest is the library's.
+#![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use weir_tests::client::{Family, Plan, carry_out, probe};
+
+const USAGE: &str = "rig-client plan FILE | connect|connect-nonblocking|connect-mapped ADDRESS | udp ADDRESS \
+                     | race FILE FAMILY | turns HOST FAMILY";
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let report = match words[..] {
+        ["plan", file] => serde_json::to_string(&plan(Path::new(file))?)?,
+        ["connect", address] => {
+            serde_json::to_string(&probe::connect(address.parse()?, true, false)?)?
+        }
+        ["connect-nonblocking", address] => {
+            serde_json::to_string(&probe::connect(address.parse()?, false, false)?)?
+        }
+        ["connect-mapped", address] => {
+            serde_json::to_string(&probe::connect(address.parse()?, true, true)?)?
+        }
+        ["udp", address] => serde_json::to_string(&probe::datagrams(address.parse()?)?)?,
+        ["race", file, family] => {
+            let names = BufReader::new(File::open(file).with_context(|| format!("open {file}"))?);
+            serde_json::to_string(&probe::race(names, parse_family(family)?)?)?
+        }
+        ["turns", host, family] => {
+            let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+            return probe::take_turns(host, parse_family(family)?, stdin.lock(), stdout.lock());
+        }
+        _ => bail!("usage: {USAGE}"),
+    };
+    println!("{report}");
+    Ok(())
+}
+
+fn plan(file: &Path) -> Result<weir_tests::client::Report> {
+    let plan: Plan = serde_json::from_slice(&std::fs::read(file)?).context("read the plan")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(carry_out(plan))
+}
+
+fn parse_family(word: &str) -> Result<Family> {
+    match word {
+        "any" => Ok(Family::Any),
+        "v4" => Ok(Family::V4),
+        "v6" => Ok(Family::V6),
+        _ => bail!("{word} is no address family: any, v4 or v6"),
+    }
+}
