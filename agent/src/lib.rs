@@ -1,6 +1,101 @@
+//! weir: captures the LLM calls of a node, a cgroup or one command, understands them, and accounts for
+//! them. `main → run | node → connection → exchange` is the way of a call; start reading at `exchange`.
 
-pub mod capture;
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
+
+mod accounting;
+mod agent;
 pub mod authority;
-pub mod names;
+pub mod capture;
+mod cgroup;
+pub mod cli;
 pub mod config;
+mod connection;
+mod exchange;
 pub mod identity;
+pub mod names;
+pub mod node;
+mod providers;
+pub mod record;
+mod relay;
+pub mod report;
+pub mod run;
+pub mod trust;
+mod upstream;
+pub mod views;
+
+/// Where the configuration is, if no other file is named.
+pub const DEFAULT_CONFIG: &str = "/etc/weir/weir.yaml";
+
+/// All TLS is by this one provider; must be called before any.
+pub fn install_crypto() {
+    // Fails only if it was done before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// The one place that writes to standard error outside the log: what went wrong, and why.
+#[expect(clippy::print_stderr, reason = "this is the command line's own voice")]
+pub fn complain(problem: &anyhow::Error) {
+    if problem.is::<BadConfiguration>() {
+        eprintln!("{problem}");
+    } else {
+        eprintln!("weir: {problem:#}");
+    }
+}
+
+/// The configuration file is wrong; the message has every place.
+#[derive(Debug)]
+pub struct BadConfiguration(String);
+
+impl fmt::Display for BadConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadConfiguration {}
+
+/// The named file, or the default one if it exists, or what holds without a file.
+pub(crate) fn load_config(file: Option<&Path>) -> anyhow::Result<config::Config> {
+    let path = match file {
+        Some(path) => path,
+        None if Path::new(DEFAULT_CONFIG).exists() => Path::new(DEFAULT_CONFIG),
+        None => return Ok(config::Config::default()),
+    };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    config::parse(&text, &path.display().to_string()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        BadConfiguration(lines.join("\n")).into()
+    })
+}
+
+/// The log goes to standard error; `WEIR_LOG` outranks the configuration.
+pub(crate) fn start_log(config: &config::Log, level: config::LogLevel) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level.as_str()));
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    // Fails only if a log was started before.
+    let _ = match config.format {
+        config::LogFormat::Text => log.with_ansi(false).try_init(),
+        config::LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// A runtime of so many threads; one of one thread pays for no hand-over between threads.
+pub(crate) fn runtime(threads: Option<usize>) -> anyhow::Result<tokio::runtime::Runtime> {
+    let threads = threads.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    });
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads);
+        builder
+    };
+    builder.max_blocking_threads(16).enable_all().build().context("cannot start the runtime")
+}

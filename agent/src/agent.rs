@@ -1,0 +1,259 @@
+//! The running agent: what all connections share, where it listens, and how it stops. Knows the parts and
+//! in which order they start and end; decides nothing about a connection.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use crate::accounting::Accounting;
+use crate::authority::Authority;
+use crate::capture::{Capture, Event, Events, Netns, NetnsCookie};
+use crate::config::Config;
+use crate::connection;
+use crate::identity::Identities;
+use crate::names::NameSet;
+use crate::providers::Providers;
+use crate::record::Recorder;
+use crate::report::Summary;
+use crate::upstream::Upstream;
+
+mod distrust;
+mod terminator;
+
+use distrust::Distrust;
+use terminator::Terminator;
+
+/// How often idle provider connections are looked over.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Out of descriptors: some will be free again after this pause.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Start-up waits this long for the resolver.
+const FIRST_RESOLVE_PATIENCE: Duration = Duration::from_secs(1);
+const RESOLVES_AT_ONCE: usize = 8;
+
+pub struct Agent {
+    pub(crate) capture: Capture,
+    pub(crate) names: NameSet,
+    pub(crate) identities: Identities,
+    pub(crate) upstream: Upstream,
+    pub(crate) terminator: Terminator,
+    pub(crate) distrust: Distrust,
+    pub(crate) accounting: Arc<Accounting>,
+    pub(crate) connect_timeout: Duration,
+    listening: Mutex<HashSet<NetnsCookie>>,
+    connections: TaskTracker,
+    services: TaskTracker,
+    run: u32,
+    count: AtomicU64,
+}
+
+impl Agent {
+    /// Attaches to `cgroup` and listens in the agent's own network namespace.
+    pub fn start(
+        config: &Config,
+        cgroup: &Path,
+        exempt_cgroup: Option<u64>,
+        authority: Arc<Authority>,
+        records: Option<&Path>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let providers = Providers::new(config);
+        let names = providers.names();
+        let capture = Capture::attach(&providers.capture_settings(config, cgroup, exempt_cgroup))?;
+        let events = capture.events()?;
+        let seed = weir_seed()?;
+        let agent = Arc::new(Self {
+            capture,
+            names,
+            identities: Identities::new(crate::capture::cgroup2_mount()?),
+            upstream: Upstream::new(&config.upstream)?,
+            terminator: Terminator::new(authority)?,
+            distrust: Distrust::default(),
+            accounting: Arc::new(Accounting {
+                providers,
+                recorder: Recorder::open(records)?,
+                body_bytes_max: config.observe.body_limit as u64,
+                hash_key: seed,
+                stop: CancellationToken::new(),
+                abandon: CancellationToken::new(),
+            }),
+            connect_timeout: config.upstream.connect_timeout,
+            listening: Mutex::default(),
+            connections: TaskTracker::new(),
+            services: TaskTracker::new(),
+            run: u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]),
+            count: AtomicU64::new(0),
+        });
+        agent.listen(&Netns::own()?).context("cannot listen in the agent's own network namespace")?;
+        agent.serve(agent.clone().follow_events(events));
+        agent.serve(agent.clone().sweep());
+        agent.serve(agent.clone().resolve_names(config.capture.resolve_interval));
+        Ok(agent)
+    }
+
+    /// Runs a service until the agent stops.
+    fn serve(&self, service: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.accounting.stop.clone();
+        self.services.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = service => {}
+            }
+        });
+    }
+
+    /// Listens in one network namespace; once is enough.
+    pub fn listen(self: &Arc<Self>, netns: &Netns) -> anyhow::Result<()> {
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        if !listening.insert(netns.cookie()) {
+            return Ok(());
+        }
+        let listeners = netns.listen()?;
+        self.capture.listening(&listeners)?;
+        drop(listening);
+        debug!(netns = netns.cookie().0, port = listeners.port(), "listening");
+        for socket in std::iter::once(listeners.v4).chain(listeners.v6) {
+            let accept = self.clone().accept(netns.clone(), socket);
+            self.serve(accept);
+        }
+        Ok(())
+    }
+
+    async fn accept(self: Arc<Self>, netns: Netns, listener: TcpListener) {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(problem) => return warn!(%problem, "a listener cannot be watched"),
+        };
+        loop {
+            match listener.accept().await {
+                Ok((socket, peer)) => {
+                    let serve = connection::serve(self.clone(), netns.clone(), socket, peer);
+                    self.connections.spawn(serve);
+                }
+                Err(problem) => {
+                    warn!(%problem, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn follow_events(self: Arc<Self>, mut events: Events) {
+        loop {
+            match events.next().await {
+                Ok(Event::NewNetns { cookie, pid }) => self.enter(cookie, pid),
+                Ok(Event::LateDns { addresses }) => debug!(addresses, "an answer was read late"),
+                Err(problem) => return warn!(%problem, "events of the kernel half cannot be read"),
+            }
+        }
+    }
+
+    /// A process was seen in a network namespace where nobody listens yet.
+    fn enter(self: &Arc<Self>, cookie: NetnsCookie, pid: u32) {
+        let entered = Netns::of_process(pid).and_then(|netns| {
+            anyhow::ensure!(netns.cookie() == cookie, "the process moved on");
+            self.listen(&netns)
+        });
+        if let Err(problem) = entered {
+            debug!(%problem, pid, "a network namespace could not be entered");
+        }
+    }
+
+    /// Listens wherever processes of `cgroup` are now.
+    pub fn listen_for(self: &Arc<Self>, cgroup: &Path) {
+        for pid in crate::cgroup::processes_below(cgroup) {
+            if let Ok(netns) = Netns::of_process(pid)
+                && let Err(problem) = self.listen(&netns)
+            {
+                debug!(%problem, pid, "a network namespace could not be entered");
+            }
+        }
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            self.upstream.sweep();
+        }
+    }
+
+    async fn resolve_names(self: Arc<Self>, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            self.resolve_once().await;
+        }
+    }
+
+    /// Learns what the configured names resolve to, before the first program asks: answers that some cache
+    /// holds already never pass the kernel half. Bounded, because a resolver may be away.
+    pub async fn know_names(self: &Arc<Self>) {
+        let known = tokio::time::timeout(FIRST_RESOLVE_PATIENCE, self.resolve_once()).await;
+        if known.is_err() {
+            debug!("the resolver is slow; names that are cached elsewhere may be missed at first");
+        }
+    }
+
+    /// Learns the addresses that the configured names have now, by the system's own resolver.
+    async fn resolve_once(self: &Arc<Self>) {
+        let at_once = Arc::new(Semaphore::new(RESOLVES_AT_ONCE));
+        let mut lookups = JoinSet::new();
+        for name in self.accounting.providers.exact_names() {
+            let (agent, name, at_once) = (self.clone(), name.clone(), at_once.clone());
+            lookups.spawn(async move {
+                let _permit = at_once.acquire().await;
+                let Ok(addresses) = tokio::net::lookup_host((name.as_str(), 443)).await else { return };
+                for address in addresses {
+                    if let Err(problem) = agent.capture.learn(address.ip()) {
+                        warn!(%problem, "an address could not be learned");
+                    }
+                }
+            });
+        }
+        while lookups.join_next().await.is_some() {}
+    }
+
+    /// What was seen so far.
+    pub fn summary(&self) -> Summary {
+        self.accounting.recorder.summary().clone()
+    }
+
+    pub(crate) fn next_connection(&self) -> String {
+        format!("{:08x}-{:x}", self.run, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// No new exchange begins; those that run may end within `patience`. True if all did.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.accounting.stop.cancel();
+        self.services.close();
+        self.services.wait().await;
+        self.connections.close();
+        let drained = tokio::time::timeout(patience, self.connections.wait()).await.is_ok();
+        if !drained {
+            warn!(open = self.connections.len(), "connections were cut: they did not end in time");
+            self.accounting.abandon.cancel();
+            self.connections.wait().await;
+        }
+        self.accounting.recorder.finish();
+        info!("stopped");
+        drained
+    }
+}
+
+fn weir_seed() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut seed)
+        .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(seed)
+}

@@ -1,0 +1,76 @@
+use super::*;
+
+const TEXT: &[u8] = b"data: {\"choices\":[]}\n\n data: {\"usage\":{\"prompt_tokens\":7}}\n\n";
+
+/// Made with gzip, zlib, brotli and zstd from `TEXT`, and from it a thousand times.
+#[track_caller]
+fn check(coding: &str, coded: &[u8], expected: &[u8]) {
+    for piece in [1, 7, 4096, usize::MAX] {
+        let (mut decoder, mut found) = (Decoder::of(Some(coding)), Vec::new());
+        for part in coded.chunks(piece.min(coded.len())) {
+            decoder.push(part, &mut |bytes| found.extend_from_slice(bytes));
+        }
+        assert_eq!(decoder.problem(), None, "{coding} in pieces of {piece}");
+        assert!(found == expected, "{coding} in pieces of {piece}: {} bytes", found.len());
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn zlib(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// A brotli stream of one uncompressed meta-block: RFC 7932 section 9.2.
+fn brotli(text: &[u8]) -> Vec<u8> {
+    // WBITS 16 (one bit 0), ISLAST 0, MNIBBLES 4 (00), MLEN-1 in 16 bits, ISUNCOMPRESSED 1.
+    let header = ((text.len() as u32 - 1) << 4) | (1 << 20);
+    let mut coded = header.to_le_bytes()[..3].to_vec();
+    coded.extend_from_slice(text);
+    coded.push(0b11); // ISLAST, ISLASTEMPTY
+    coded
+}
+
+#[test]
+fn every_coding() {
+    let long = TEXT.repeat(1000);
+    check("gzip", &gzip(TEXT), TEXT);
+    check("GZIP", &gzip(&long), &long);
+    check("gzip", &[gzip(TEXT), gzip(TEXT)].concat(), &TEXT.repeat(2));
+    check("deflate", &zlib(&long), &long);
+    check("zstd", &zstd(TEXT), TEXT);
+    check("zstd", &zstd(&long), &long);
+    check("zstd", &[zstd(TEXT), zstd(TEXT)].concat(), &TEXT.repeat(2));
+    check("br", &brotli(TEXT), TEXT);
+    check("identity", TEXT, TEXT);
+}
+
+#[test]
+fn a_stream_is_decoded_as_it_comes() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(TEXT).expect("memory takes all");
+    encoder.flush().expect("memory takes all");
+    let (mut decoder, mut found) = (Decoder::of(Some("gzip")), Vec::new());
+    decoder.push(encoder.get_ref(), &mut |bytes| found.extend_from_slice(bytes));
+    assert_eq!(found, TEXT);
+}
+
+#[test]
+fn what_cannot_be_decoded_is_said() {
+    for (coding, bytes) in [("gzip", &b"not gzip"[..]), ("br", &[0xff; 64]), ("zstd", &[7; 64])] {
+        let mut decoder = Decoder::of(Some(coding));
+        decoder.push(bytes, &mut |_| {});
+        assert_eq!(decoder.problem(), Some("content coding is broken"), "{coding}");
+    }
+    assert_eq!(Decoder::of(Some("compress")).problem(), Some("unknown content coding"));
+}
