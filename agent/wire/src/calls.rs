@@ -76,6 +76,14 @@ impl Calls {
         self.calls.pop();
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.calls.truncate(len);
+    }
+
     pub(crate) fn name(&mut self, name: &[u8]) {
         if let Some(call) = self.calls.last_mut() {
             call.name = short_name(name);

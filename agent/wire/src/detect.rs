@@ -57,7 +57,8 @@ fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
     if ends("messages") && !path.contains("/threads/") && !path.contains("/conversations/") {
         return known(Dialect::AnthropicMessages, Operation::Chat);
     }
-    if ends("embeddings") {
+    // Ollama's own `/api/embeddings` has another shape.
+    if ends("embeddings") && !path.ends_with("api/embeddings") {
         return known(Dialect::OpenAiEmbeddings, Operation::Embeddings);
     }
     None

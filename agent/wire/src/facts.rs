@@ -44,6 +44,8 @@ struct Choice {
     position: u32,
     index: Option<u32>,
     reason: Option<String>,
+    is_delta: bool,
+    calls_before: usize,
 }
 
 impl Facts {
@@ -128,6 +130,10 @@ impl Facts {
         if let Some(reason) = self.choice.reason.take() {
             self.reason(index, reason.as_bytes());
         }
+        if self.choice.is_delta {
+            // Writer tells each piece of a stream twice: as a delta and as a message.
+            self.calls.truncate(self.choice.calls_before);
+        }
         self.calls.settle(index);
         self.choice = Choice { position: self.choice.position + 1, ..Choice::default() };
     }
@@ -156,7 +162,11 @@ impl Sink for Facts {
                 self.in_spare = true;
                 self.document_spare = Figures::default();
             }
-            Field::Choice => self.content |= !self.streamed,
+            Field::Choice => {
+                self.content |= !self.streamed;
+                self.choice.calls_before = self.calls.len();
+            }
+            Field::Delta => self.choice.is_delta = true,
             Field::Call => self.calls.begin(None),
             Field::CallDelta => {
                 self.in_delta = true;

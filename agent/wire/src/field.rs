@@ -36,6 +36,8 @@ pub(crate) enum Field {
     WebSearches,
 
     Choice,
+    /// A piece of a choice; what else its chunk says of the message is said again.
+    Delta,
     ChoiceIndex,
     FinishReason,
 

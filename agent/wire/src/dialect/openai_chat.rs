@@ -46,6 +46,7 @@ static CHOICE: Node = Node {
 };
 
 static DELTA: Node = Node {
+    scope: Some(Field::Delta),
     fields: &[
         ("content", Seen(Field::Content)),
         ("reasoning_content", Seen(Field::Content)),

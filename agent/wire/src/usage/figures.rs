@@ -91,6 +91,11 @@ impl Figures {
         let produced = if reasoning_beside { output.saturating_add(reasoning) } else { output };
         let cached_beside =
             beside_input > 0 && (beside_input > input || is([input, beside_input, produced, 0]));
+        if cached_beside && is([input, produced, 0, 0]) {
+            // xAI on Azure: the cached part is a prompt of the provider's own, in no total and on no bill.
+            let none = Writes::default();
+            return self.buckets(stated, input, 0, none, produced, reasoning);
+        }
         let read = if cached_beside { input.saturating_add(beside_input) } else { input };
         self.buckets(stated, read, cached, writes, produced, reasoning)
     }
@@ -161,7 +166,7 @@ impl Figures {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Writes {
     five_minutes: u64,
     one_hour: u64,
