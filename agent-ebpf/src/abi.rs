@@ -6,8 +6,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Changes whenever a type or a map in this file changes: pinned maps of another layout are not adopted.
 pub const LAYOUT: u32 = 1;
 
-/// Bytes of the longest DNS message the kernel parser reads; a longer one goes to user space cut to this length.
-pub const MESSAGE_BYTES_MAX: usize = 4096;
+/// Bytes of the longest DNS message the kernel parser reads; a longer one is read this far. A power of two. UDP answers
+/// are rarely above 1232 bytes; this leaves room for a thousand addresses.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// An IP address: sixteen bytes, IPv4 in its v4-mapped form, so that one map serves both families and mapped sockets.
 #[repr(C)]
@@ -34,6 +35,18 @@ impl Address {
     #[inline(always)]
     pub const fn bytes(&self) -> [u8; 16] {
         self.0
+    }
+
+    /// Whether a connection to it can be one to a provider: not the unspecified address, not multicast.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_connectable(&self) -> bool {
+        if self.is_v4() { !matches!(self.0[12], 0 | 224..) } else { self.0[0] != 0xff && !self.is_unspecified_v6() }
+    }
+
+    #[inline(always)]
+    const fn is_unspecified_v6(&self) -> bool {
+        u128::from_ne_bytes(self.0) == 0
     }
 
     /// The last four bytes: the IPv4 address of a mapped one.

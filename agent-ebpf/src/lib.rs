@@ -2,8 +2,10 @@
 //! DNS wire format; knows no helper, no map and no kernel context, so that all of it is tested on the host.
 
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
 pub mod decide;
+pub mod dns;
 pub mod names;
 pub mod repeat;

@@ -12,13 +12,14 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod programs {
     use aya_ebpf::{
-        macros::{cgroup_sock_addr, sock_ops},
-        programs::{SockAddrContext, SockOpsContext},
+        macros::{cgroup_skb, cgroup_sock_addr, sock_ops},
+        programs::{SkBuffContext, SockAddrContext, SockOpsContext},
     };
 
     use crate::kernel::{
         connect::{connect, send},
         context::{V4, V6},
+        dns::{inspect, relay_all},
         peer::restore,
         sockops::observe,
     };
@@ -58,6 +59,21 @@ mod programs {
         observe(&ctx);
         1
     }
+
+    #[cgroup_skb(ingress)]
+    fn weir_dns(ctx: SkBuffContext) -> i32 {
+        inspect(&ctx);
+        PASS
+    }
+
+    #[cgroup_skb(ingress)]
+    fn weir_dns_relay(ctx: SkBuffContext) -> i32 {
+        relay_all(&ctx);
+        PASS
+    }
+
+    /// The packet goes on.
+    const PASS: i32 = 1;
 }
 
 #[cfg(target_arch = "bpf")]

@@ -61,3 +61,76 @@ fn is_name(name: &[u8]) -> bool {
         && name.len() <= NAME_BYTES_MAX
         && name.split(|byte| *byte == b'.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()))
 }
+
+/// Where the key of the longest name starts, and the shortest one ends.
+const SPELLING_END: usize = KEY_BYTES;
+
+/// Bytes that the kernel puts before a key: the number of bits that count.
+const PREFIX_BYTES: usize = 4;
+
+/// A name as it is read from a message, written from the end towards the front, so that it comes out reversed without
+/// a second pass. The key is the window of `KEY_BYTES` from where the writing stopped.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Spelling {
+    length: u32,
+    buffer: [u8; PREFIX_BYTES + 2 * KEY_BYTES],
+}
+
+impl Spelling {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { length: 0, buffer: [0; PREFIX_BYTES + 2 * KEY_BYTES] }
+    }
+
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.length = 0;
+        self.buffer[PREFIX_BYTES + SPELLING_END - 1] = 0;
+    }
+
+    /// Appends a byte of a label; false if the name is too long.
+    #[inline(always)]
+    pub fn push(&mut self, byte: u8) -> bool {
+        let length = self.length as usize;
+        if length >= NAME_BYTES_MAX {
+            return false;
+        }
+        self.buffer[PREFIX_BYTES + SPELLING_END - 2 - length] = byte.to_ascii_lowercase();
+        self.length = self.length.wrapping_add(1);
+        true
+    }
+
+    /// Starts a label.
+    #[inline(always)]
+    pub fn separate(&mut self) -> bool {
+        self.length == 0 || self.push(b'.')
+    }
+
+    /// The key for a look-up: the number of bits, then the bytes. More follows than counts.
+    #[inline(always)]
+    pub fn key(&mut self) -> Option<&[u8; PREFIX_BYTES + KEY_BYTES]> {
+        let length = self.length as usize;
+        if length > NAME_BYTES_MAX {
+            return None;
+        }
+        let bits = (self.length + 1) * 8;
+        let start = SPELLING_END - 1 - length;
+        let [a, b, c, d] = bits.to_ne_bytes();
+        self.buffer[start] = a;
+        self.buffer[start + 1] = b;
+        self.buffer[start + 2] = c;
+        self.buffer[start + 3] = d;
+        // SAFETY: `start` is below `KEY_BYTES`, and the buffer has a key's length behind that.
+        Some(unsafe { &*self.buffer.as_ptr().add(start).cast() })
+    }
+}
+
+impl Default for Spelling {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Bounded repetition that the verifier accepts. In the kernel a loop is a `bpf_loop` call, whose body is verified once;
+//! What the verifier accepts where plain Rust is not enough: bounded repetition, and bounds it can see.
+//! In the kernel a loop is a `bpf_loop` call, whose body is verified once;
 //! a plain loop over a DNS message would be verified once per path through it. On the host it is a plain loop.
 
 /// The body of a loop, and what it keeps between rounds.
@@ -32,4 +33,22 @@ pub fn repeat<R: Round>(times: u32, state: &mut R) {
     }
     // SAFETY: the kernel calls `body` with the pointer it got, never after this returns.
     unsafe { bpf_loop(times, body::<R> as *mut c_void, core::ptr::from_mut(state).cast(), 0) };
+}
+
+/// The same number, about which the compiler knows nothing: it cannot prove a bound and drop the check that shows the
+/// verifier the same.
+#[inline(always)]
+#[must_use]
+pub fn opaque(number: u32) -> u32 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut number = number;
+        // A move to itself and not an empty template, for which the compiler would still write line information: the
+        // kernel refuses two lines for one instruction.
+        // SAFETY: changes nothing.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+        number
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    number
 }

@@ -22,3 +22,21 @@ fn outcomes_are_listed_in_their_order() {
         assert_eq!(*outcome as usize, index);
     }
 }
+
+#[test]
+fn some_addresses_cannot_be_a_provider() {
+    for (text, connectable) in [
+        ("192.0.2.7", true),
+        ("127.0.0.2", true),
+        ("0.0.0.0", false),
+        ("224.0.0.1", false),
+        ("255.255.255.255", false),
+        ("2001:db8::7", true),
+        ("::1", true),
+        ("::", false),
+        ("ff02::1", false),
+    ] {
+        let address: IpAddr = text.parse().expect("an address");
+        assert_eq!(Address::from(address).is_connectable(), connectable, "{text}");
+    }
+}

@@ -10,6 +10,7 @@ use aya::{
         cgroup_skb::CgroupSkbLink, cgroup_sock_addr::CgroupSockAddrLink, sock_ops::SockOpsLink,
     },
 };
+use tracing::warn;
 
 /// Built by `cargo xtask ebpf` and committed.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../agent-ebpf/weir.bpf.o"));
@@ -28,6 +29,9 @@ pub(super) const REQUIRED: [&str; 7] = [
 
 /// Learns addresses in the kernel; it needs `bpf_loop` (5.17).
 pub(super) const DNS: &str = "weir_dns";
+
+/// Sends every answer to user space instead, on kernels where the other does not load.
+pub(super) const DNS_RELAY: &str = "weir_dns_relay";
 
 /// One attached hook; dropping it detaches.
 #[derive(Debug)]
@@ -55,11 +59,15 @@ pub(super) fn load() -> anyhow::Result<Ebpf> {
 impl Programs {
     pub(super) fn attach(mut object: Ebpf, cgroup: &Path) -> anyhow::Result<Self> {
         let cgroup = File::open(cgroup)?;
-        let kernel_dns = load_program(&mut object, DNS).is_ok();
+        let kernel_dns = load_program(&mut object, DNS)
+            .inspect_err(|error| warn!(error = format!("{error:#}"), "dns answers are read late"))
+            .is_ok();
         let mut links = Vec::with_capacity(REQUIRED.len() + 1);
-        if kernel_dns {
-            links.push(attach_program(&mut object, DNS, &cgroup)?);
+        let dns = if kernel_dns { DNS } else { DNS_RELAY };
+        if !kernel_dns {
+            load_program(&mut object, DNS_RELAY)?;
         }
+        links.push(attach_program(&mut object, dns, &cgroup)?);
         for name in REQUIRED {
             load_program(&mut object, name)?;
         }
