@@ -69,7 +69,7 @@ pub(crate) fn describe_records(records: &Path, samples: &[Sample]) -> Result<Str
     let mut with_usage = 0_u64;
     for line in text.lines() {
         let record: serde_json::Value = serde_json::from_str(line).context("a record")?;
-        if record.get("usage").is_some() {
+        if record["kind"] == "exchange" {
             exchanges += 1;
             with_usage += u64::from(record.pointer("/usage/source") == Some(&"provider".into()));
         }
