@@ -101,10 +101,7 @@ fn seen(call: &Call, scene: &Scene, problems: &mut Problems) {
         Seen::Body(_) => problems.add("the client did not get the provider's bytes".to_owned()),
         Seen::Member(name, expected) => {
             let saw: Value = serde_json::from_str(&scene.stdout).unwrap_or_default();
-            let actual = match &saw[name] {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
+            let actual = saw[name].as_str().map_or_else(|| saw[name].to_string(), str::to_owned);
             if actual != expected {
                 problems.add(format!("the client saw {name} {actual}, not {expected}"));
             }

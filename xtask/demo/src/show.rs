@@ -120,11 +120,10 @@ pub(crate) fn json(reviews: &[Review]) -> Result<()> {
 }
 
 fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "–".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    if value.is_null() {
+        return "–".to_owned();
     }
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Billionths of a dollar, to six places: the smallest of these calls costs less than a millionth.
