@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Behaviour, Framing, Step};
 use crate::coding;
@@ -49,15 +49,36 @@ pub struct Recording {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Expected {
     pub model: Option<String>,
-    pub cached_input_tokens: Option<u64>,
-    pub cache_creation_tokens: Option<u64>,
-    pub reasoning_tokens: Option<u64>,
-    pub total_input_tokens: Option<u64>,
-    pub total_output_tokens: Option<u64>,
+    pub input_tokens: Option<Tokens>,
+    pub output_tokens: Option<Tokens>,
+    pub cached_input_tokens: Option<Tokens>,
+    pub cache_creation_tokens: Option<Tokens>,
+    pub reasoning_tokens: Option<Tokens>,
+    pub total_input_tokens: Option<Tokens>,
+    pub total_output_tokens: Option<Tokens>,
     pub finish_reasons: Vec<serde_json::Value>,
-    pub tool_call_count: Option<u32>,
-    pub server_tool_call_count: Option<u32>,
+    pub tool_call_count: Option<usize>,
+    pub server_tool_call_count: Option<usize>,
     pub error: Option<ExpectedError>,
+}
+
+/// A count of tokens. One provider states its own as `3.0`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(try_from = "f64", into = "u64")]
+pub struct Tokens(u64);
+
+impl TryFrom<f64> for Tokens {
+    type Error = String;
+
+    fn try_from(count: f64) -> Result<Self, String> {
+        format!("{count}").parse().map(Self).map_err(|_| format!("{count} is no count"))
+    }
+}
+
+impl From<Tokens> for u64 {
+    fn from(tokens: Tokens) -> Self {
+        tokens.0
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -107,8 +128,8 @@ pub struct Replay {
 
 impl Replay {
     #[must_use]
-    pub fn new(recordings: &[Recording]) -> Arc<Self> {
-        let recordings = recordings.iter().map(|r| (r.id.clone(), r.clone())).collect();
+    pub fn new<'a>(recordings: impl IntoIterator<Item = &'a Recording>) -> Arc<Self> {
+        let recordings = recordings.into_iter().map(|r| (r.id.clone(), r.clone())).collect();
         Arc::new(Self { recordings })
     }
 }

@@ -90,7 +90,7 @@ impl<'a> Weir<'a> {
         let mut weir = self.host.command(binary()?);
         weir.arg("run").arg("--records").arg(&records).args(&self.arguments);
         weir.arg("--").args(command);
-        weir.env("WEIR_LOG", "warn").env("RUST_BACKTRACE", "1");
+        weir.env("RUST_BACKTRACE", "1");
         weir.stdin(stdin);
         weir.stdout(File::create(self.base.with_extension("stdout"))?);
         weir.stderr(File::create(self.base.with_extension("stderr"))?);

@@ -141,11 +141,15 @@ pub(super) fn issuer(leaf: &CertificateDer<'_>) -> String {
 
 /// How a failed read ended the connection.
 pub(super) fn end_of(error: &io::Error) -> End {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => End::Cut,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => End::Reset,
-        io::ErrorKind::TimedOut => End::Silence,
-        _ => End::Failed(error.to_string()),
+    let kind = error.kind();
+    if kind == io::ErrorKind::UnexpectedEof {
+        End::Cut
+    } else if kind == io::ErrorKind::ConnectionReset || kind == io::ErrorKind::BrokenPipe {
+        End::Reset
+    } else if kind == io::ErrorKind::TimedOut {
+        End::Silence
+    } else {
+        End::Failed(error.to_string())
     }
 }
 

@@ -110,7 +110,12 @@ async fn serve_stream(
         }
     };
     let Some(head) = &answer.head else {
-        // A script of raw bytes has no meaning inside HTTP/2.
+        // Raw bytes have no meaning inside HTTP/2; saying nothing has.
+        if answer.steps.iter().any(|step| matches!(step, Step::Hang)) {
+            let gone = std::future::poll_fn(|cx| respond.poll_reset(cx));
+            let _ = tokio::time::timeout(PATIENCE, gone).await;
+            return Ok(None);
+        }
         respond.send_reset(Reason::INTERNAL_ERROR);
         return Ok(None);
     };

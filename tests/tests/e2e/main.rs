@@ -7,7 +7,13 @@
     reason = "a test fails loudly and explains itself"
 )]
 
+mod capture;
 mod client;
+mod command;
+mod corpus;
+mod crash;
+mod faithful;
+mod misbehaviour;
 mod rig;
 
 use weir_tests::client::Version;

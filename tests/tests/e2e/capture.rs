@@ -1,0 +1,214 @@
+//! What the kernel half does, seen from the application: where its connections go, and what
+//! its system calls say.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::de::DeserializeOwned;
+use weir_tests::client::probe::{Connected, Datagrams, Race};
+use weir_tests::client::{Conversation, Family, Plan, Report, Request, Version};
+use weir_tests::rig::AUTHORITY_NAME;
+use weir_tests::{Provider, Rig, Run, Weir, Workload, canned};
+
+use crate::{CLIENT, rig};
+
+const EPERM: i32 = 1;
+
+#[test]
+fn a_call_is_intercepted_and_recorded_over_ipv4_and_ipv6() {
+    let Some((rig, host)) = stage() else { return };
+    for family in [Family::V4, Family::V6] {
+        let ask = Request::post("q", "/v1/chat/completions", r#"{"model":"gpt-4o-mini"}"#);
+        let one = Conversation::new(Version::H1, "api.openai.com").family(family).asks(ask);
+        let (report, run) =
+            Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &Plan::of([one])).unwrap();
+
+        let heard = &report.conversations[0];
+        assert_eq!(report.answer("q").unwrap().status, Some(200));
+        assert_eq!(heard.peer, heard.asked, "getpeername says what was asked for");
+        assert_ne!(
+            heard.issuer.as_deref(),
+            Some(issuer_of_the_rig().as_str()),
+            "weir stood between"
+        );
+
+        let record = run.records.exchange().unwrap();
+        assert_eq!(
+            (&record["provider"], &record["dialect"]),
+            (&"openai".into(), &"openai_chat".into())
+        );
+        assert_eq!(
+            (&record["request_model"], &record["stream"]),
+            (&"gpt-4o-mini".into(), &false.into())
+        );
+        assert_eq!((&record["total_input"], &record["total_output"]), (&19.into(), &13.into()));
+        let connection = run.records.connection().unwrap();
+        assert_eq!(connection["verdict"], "intercepted");
+        assert_eq!(connection["destination"], heard.asked.unwrap().to_string());
+        assert_eq!(connection["connection"], record["connection"]);
+    }
+}
+
+#[test]
+fn a_workload_in_another_network_namespace_is_captured_there() {
+    let Some((rig, home)) = stage() else { return };
+    let away = rig.workload().unwrap();
+    for family in [Family::V4, Family::V6] {
+        let ask = Request::post("q", "/v1/chat/completions", "{}");
+        let one = Conversation::new(Version::H2, "api.openai.com").family(family).asks(ask);
+        let plan = Plan::of([one]).write(&home).unwrap();
+        let [nsenter, net] = away.entering();
+        let run = Weir::on(&home, &rig)
+            .run(&[&nsenter, &net, CLIENT, "plan", &plan.to_string_lossy()])
+            .unwrap();
+        let report = Report::read(&run.stdout).unwrap();
+
+        assert_eq!(report.answer("q").unwrap().status, Some(200));
+        assert_ne!(report.conversations[0].issuer, Some(issuer_of_the_rig()));
+        assert_eq!(run.records.exchange().unwrap()["status"], 200);
+        let from = rig.take_received()[0].head.peer.ip();
+        let own = [IpAddr::from(away.v4()), away.v6().into()];
+        assert!(
+            own.contains(&from),
+            "the provider is reached from the workload's own network, not {from}"
+        );
+    }
+}
+
+#[test]
+fn a_non_blocking_connect_and_a_mapped_address_are_captured() {
+    let Some((rig, host)) = stage() else { return };
+    for address in rig.addresses("api.openai.com") {
+        let asked = SocketAddr::new(address, 443);
+        for way in ["connect", "connect-nonblocking", "connect-mapped"] {
+            let connected: Connected = probe(&host, &rig, &[way, &asked.to_string()]);
+            assert_eq!(connected.errno, None, "{way} {asked}");
+            assert!(
+                connected.local.unwrap().ip().to_canonical().is_loopback(),
+                "{way} {asked} goes to the agent"
+            );
+            let peer = connected.peer.unwrap();
+            assert_eq!(SocketAddr::new(peer.ip().to_canonical(), peer.port()), asked, "{way}");
+        }
+        let connected: Connected = probe(&host, &rig, &["connect-nonblocking", &asked.to_string()]);
+        assert_eq!(connected.first_errno, Some(libc::EINPROGRESS));
+    }
+}
+
+#[test]
+fn quic_to_a_provider_is_refused_and_other_datagrams_are_not() {
+    let Some((rig, host)) = stage() else { return };
+    for address in rig.addresses("api.openai.com") {
+        let quic: Datagrams =
+            probe(&host, &rig, &["udp", &SocketAddr::new(address, 443).to_string()]);
+        assert_eq!(
+            (quic.connect_errno, quic.sendto_errno),
+            (Some(EPERM), Some(EPERM)),
+            "{address}"
+        );
+        let other: Datagrams =
+            probe(&host, &rig, &["udp", &SocketAddr::new(address, 4433).to_string()]);
+        assert_eq!((other.connect_errno, other.sendto_errno), (None, None), "{address}");
+    }
+    let foreign: Datagrams = probe(&host, &rig, &["udp", "198.51.100.9:443"]);
+    assert_eq!((foreign.connect_errno, foreign.sendto_errno), (None, None));
+}
+
+#[test]
+fn a_foreign_name_on_a_provider_address_is_spliced() {
+    let Some((rig, host)) = stage() else { return };
+    let foreign = Provider::named("static.example.test").behaves(canned::foreign);
+    rig.serve(foreign.at_address_of("api.openai.com")).unwrap();
+    for http in [Version::H1, Version::H2] {
+        let one = Conversation::new(http, "static.example.test").asks(Request::new(
+            "q",
+            "GET",
+            "/hello.txt",
+        ));
+        let (report, run) =
+            Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &Plan::of([one])).unwrap();
+
+        assert_eq!(report.answer("q").unwrap().body.text(), canned::FOREIGN_GREETING);
+        assert_eq!(
+            report.conversations[0].issuer,
+            Some(issuer_of_the_rig()),
+            "its own certificate"
+        );
+        let connection = run.records.connection().unwrap();
+        assert_eq!(
+            (&connection["verdict"], &connection["reason"]),
+            (&"passed".into(), &"foreign_name".into())
+        );
+        assert_eq!(connection["server_name"], "static.example.test");
+        assert!(run.records.exchanges.is_empty());
+    }
+}
+
+#[test]
+fn a_host_that_is_no_provider_is_left_alone() {
+    let Some((rig, host)) = stage() else { return };
+    rig.serve(Provider::named("elsewhere.example.test").behaves(canned::foreign)).unwrap();
+    let address = SocketAddr::new(rig.addresses("elsewhere.example.test")[0], 443);
+    let run = Weir::on(&host, &rig).run(&[CLIENT, "connect", &address.to_string()]).unwrap();
+
+    let connected: Connected = serde_json::from_slice(&run.stdout).unwrap();
+    assert!(!connected.local.unwrap().ip().is_loopback(), "{connected:?}");
+    assert!(run.records.connections.is_empty(), "{:?}", run.records);
+}
+
+#[test]
+fn a_fresh_name_is_captured_by_the_very_next_connect() {
+    let Some(rig) = rig() else { return };
+    let host = rig.workload().unwrap();
+    const ROUNDS: usize = 500;
+    let mut names = Vec::new();
+    for n in 0..2 * ROUNDS {
+        let name = format!("fresh-{n}.openai.azure.com");
+        let provider = Provider::named(&name).behaves(canned::openai).through(&["edge.cdn.test"]);
+        rig.serve_fresh(provider).unwrap();
+        names.push(name);
+    }
+
+    let mut seen = 0;
+    for (family, half) in [("v4", &names[..ROUNDS]), ("v6", &names[ROUNDS..])] {
+        let file = host.directory().join(family);
+        std::fs::write(&file, half.join("\n")).unwrap();
+        let run =
+            Weir::on(&host, &rig).run(&[CLIENT, "race", &file.to_string_lossy(), family]).unwrap();
+        let race: Race = serde_json::from_slice(&run.stdout).unwrap();
+
+        assert!(race.failures.is_empty(), "{:?}", race.failures);
+        assert_eq!(
+            race.issuers.get(&issuer_of_the_rig()),
+            None,
+            "nobody was reached past weir: {race:?}"
+        );
+        assert_eq!(run.records.connections.len(), ROUNDS);
+        assert!(
+            run.records.connections.iter().all(|connection| connection["verdict"] == "intercepted")
+        );
+        seen += race.rounds;
+    }
+    assert_eq!(seen, 2 * ROUNDS);
+}
+
+fn stage() -> Option<(Rig, Workload)> {
+    let rig = rig()?;
+    rig.serve(
+        Provider::named("api.openai.com").through(&["edge.cdn.test"]).behaves(canned::openai),
+    )
+    .unwrap();
+    let host = rig.workload().unwrap();
+    Some((rig, host))
+}
+
+fn issuer_of_the_rig() -> String {
+    format!("CN={AUTHORITY_NAME}")
+}
+
+fn probe<T: DeserializeOwned>(host: &Workload, rig: &Rig, words: &[&str]) -> T {
+    let mut command = vec![CLIENT];
+    command.extend(words);
+    let run: Run = Weir::on(host, rig).run(&command).unwrap();
+    serde_json::from_slice(&run.stdout)
+        .unwrap_or_else(|error| panic!("{words:?}: {error}: {run:?}"))
+}

@@ -1,0 +1,137 @@
+//! `weir run` as a command: stdio, exit code, summary, and what must never be written.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use weir_tests::{Provider, Rig, Weir, Workload, canned};
+
+use crate::rig;
+
+const KEY: &str = "sk-rig-key-that-must-not-be-written";
+const PROMPT: &str = "a prompt that must not be written";
+
+#[test]
+fn curl_is_answered_and_counted() {
+    let Some((rig, host)) = stage() else { return };
+    for http in ["--http1.1", "--http2"] {
+        let run = Weir::on(&host, &rig).run(&ask(http)).unwrap();
+        assert!(run.status.success(), "{}", run.stderr);
+        let answer: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(answer["usage"]["prompt_tokens"], 19, "stdout is curl's alone");
+        assert!(
+            run.stderr.contains("gpt-4o-mini") && run.stderr.contains("openai"),
+            "{}",
+            run.stderr
+        );
+        let record = run.records.exchange().unwrap();
+        assert_eq!((&record["total_input"], &record["total_output"]), (&19.into(), &13.into()));
+        assert!(record["cost"]["nanodollars"].as_u64().is_some_and(|cost| cost > 0), "{record:#}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    let Some((rig, host)) = stage() else { return };
+    for code in [0, 3, 77] {
+        let run = Weir::on(&host, &rig).run(&["sh", "-c", &format!("exit {code}")]).unwrap();
+        assert_eq!(run.status.code(), Some(code), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn quiet_says_nothing_and_json_is_one_document() {
+    let Some((rig, host)) = stage() else { return };
+    let quiet = Weir::on(&host, &rig).option(&["--quiet"]).run(&ask("--http1.1")).unwrap();
+    assert_eq!(quiet.stderr, "");
+    let json = Weir::on(&host, &rig).option(&["--output", "json"]).run(&ask("--http1.1")).unwrap();
+    let summary: Value =
+        serde_json::from_str(&json.stderr).unwrap_or_else(|_| panic!("{}", json.stderr));
+    assert!(summary.is_object(), "{summary}");
+}
+
+#[test]
+fn neither_key_nor_text_is_written() {
+    let Some((rig, host)) = stage() else { return };
+    let run = Weir::on(&host, &rig).run(&ask("--http1.1")).unwrap();
+    let records = format!("{:?}", run.records);
+    for secret in [KEY, PROMPT, "low dam"] {
+        assert!(!records.contains(secret) && !run.stderr.contains(secret), "{secret} was written");
+    }
+}
+
+#[test]
+fn stdin_reaches_the_command() {
+    let Some((rig, host)) = stage() else { return };
+    let mut running = Weir::on(&host, &rig).start(&["cat"], Stdio::piped()).unwrap();
+    let mut stdin = running.child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"to and fro").unwrap();
+    drop(stdin);
+    assert_eq!(running.finish().unwrap().stdout, b"to and fro");
+}
+
+#[test]
+fn an_unknown_model_has_no_price() {
+    let Some(rig) = rig() else { return };
+    let body = include_str!("../../src/canned/openai-chat.json")
+        .replace("gpt-4o-mini-2024-07-18", "dreamt-up-1");
+    let answer = move |_: &weir_tests::Received| weir_tests::Answer::json(body.clone());
+    rig.serve(Provider::named("api.openai.com").behaves(answer)).unwrap();
+    let host = rig.workload().unwrap();
+    let run = Weir::on(&host, &rig).run(&ask("--http1.1")).unwrap();
+    let record = run.records.exchange().unwrap();
+    assert_eq!(
+        (&record["model"], &record["cost"]["nanodollars"]),
+        (&"dreamt-up-1".into(), &Value::Null)
+    );
+}
+
+#[test]
+fn a_run_leaves_nothing_behind() {
+    let Some((rig, host)) = stage() else { return };
+    let inside = "cat /proc/self/cgroup";
+    let run = Weir::on(&host, &rig).run(&["sh", "-c", inside]).unwrap();
+    let text = String::from_utf8(run.stdout).unwrap();
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    assert!(!own.is_empty(), "the command runs in a cgroup of its own: {text}");
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts
+        .lines()
+        .find(|line| line.contains(" cgroup2 "))
+        .and_then(|line| line.split(' ').nth(1))
+        .unwrap();
+    assert!(!std::path::Path::new(mount).join(own).exists(), "{own} is still there");
+}
+
+/// A call with a key and a prompt.
+fn ask(http: &str) -> Vec<&'static str> {
+    let http = if http == "--http2" { "--http2" } else { "--http1.1" };
+    let key = const_str(format!("Authorization: Bearer {KEY}"));
+    let body = const_str(format!(
+        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#
+    ));
+    vec![
+        "curl",
+        "--silent",
+        "--show-error",
+        http,
+        "-H",
+        key,
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        body,
+        "https://api.openai.com/v1/chat/completions",
+    ]
+}
+
+/// Command lines are few and short: let them live.
+fn const_str(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn stage() -> Option<(Rig, Workload)> {
+    let rig = rig()?;
+    rig.serve(Provider::named("api.openai.com").behaves(canned::openai)).unwrap();
+    let host = rig.workload().unwrap();
+    Some((rig, host))
+}

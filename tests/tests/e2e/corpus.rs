@@ -1,0 +1,258 @@
+//! Every recorded exchange of the dialects that weir reads, through weir: both bodies as
+//! recorded, and the record as another program computed it from the answer alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use weir_tests::client::{Conversation, HeardAnswer, Plan, Report, Request, Version};
+use weir_tests::corpus::{self, CODING_HEADER, EXCHANGE_HEADER, Recording, Replay};
+use weir_tests::received::{Received, sha256};
+use weir_tests::{Provider, Records, Rig, Weir, Workload, coding};
+
+use crate::{CLIENT, both_versions, rig, skip};
+
+const READ_DIALECTS: [&str; 4] =
+    ["openai.chat", "openai.responses", "openai.embeddings", "anthropic.messages"];
+
+/// Stands for the self-hosted servers of the corpus, whose names no DNS can serve.
+const SELF_HOSTED: &str = "llm.selfhosted.test";
+const CONFIG: &str =
+    "providers:\n  - {name: selfhosted, hosts: [llm.selfhosted.test], dialect: openai}\n";
+
+#[test]
+fn every_recording_over_http1() {
+    replay_all(Version::H1, None);
+}
+
+#[test]
+fn every_recording_over_http2() {
+    replay_all(Version::H2, None);
+}
+
+#[test]
+fn every_recording_in_gzip() {
+    replay_all(Version::H1, Some("gzip"));
+}
+
+#[test]
+fn every_recording_in_brotli() {
+    replay_all(Version::H2, Some("br"));
+}
+
+#[test]
+fn every_recording_in_zstd() {
+    replay_all(Version::H1, Some("zstd"));
+}
+
+/// What the tests above rely on, with nobody between.
+#[test]
+fn the_rig_itself_replays_every_recording() {
+    for http in both_versions() {
+        let Some(stage) = Stage::set(http, None) else { return };
+        let report = Report::direct(&stage.host, CLIENT.as_ref(), &stage.plan).unwrap();
+        stage.assert_none_wrong(stage.differing_bytes(&report));
+    }
+}
+
+fn replay_all(http: Version, other_coding: Option<&'static str>) {
+    let Some(stage) = Stage::set(http, other_coding) else { return };
+    let weir = Weir::on(&stage.host, &stage.rig).config(CONFIG).unwrap();
+    let (report, run) = weir.carry_out(CLIENT.as_ref(), &stage.plan).unwrap();
+    let mut wrong = stage.differing_bytes(&report);
+    wrong.extend(stage.differing_facts(&run.records));
+    stage.assert_none_wrong(wrong);
+}
+
+/// All recordings, behind the names they were recorded from.
+struct Stage {
+    rig: Rig,
+    host: Workload,
+    by_host: BTreeMap<String, Vec<Recording>>,
+    plan: Plan,
+    coding: Option<&'static str>,
+}
+
+impl Stage {
+    fn set(http: Version, coding: Option<&'static str>) -> Option<Self> {
+        let rig = rig()?;
+        let Some(recordings) = corpus::load().unwrap() else {
+            skip(&format!("there is no corpus in {}", corpus::directory().display()));
+            return None;
+        };
+        let read = |recording: &Recording| READ_DIALECTS.contains(&&*recording.api);
+        let by_host = group(recordings.into_iter().filter(read));
+        let replay = Replay::new(by_host.values().flatten());
+        for host in by_host.keys() {
+            rig.serve(Provider::named(host).behaves(Arc::clone(&replay))).unwrap();
+        }
+        let host = rig.workload().unwrap();
+        let conversations =
+            by_host.iter().map(|(name, all)| converse(http, name, all, coding)).collect();
+        Some(Self { rig, host, by_host, plan: Plan { conversations, at_once: 4 }, coding })
+    }
+
+    fn differing_bytes(&self, report: &Report) -> Vec<String> {
+        let received = received_by_id(&self.rig);
+        let compare = |recording: &Recording| match report.answer(&recording.id) {
+            Ok(answer) => compare_bytes(recording, answer, &received, self.coding),
+            Err(error) => vec![error.to_string()],
+        };
+        let each = self.by_host.iter().flat_map(|(host, all)| all.iter().map(move |r| (host, r)));
+        each.flat_map(|(host, r)| name_all(host, r, compare(r))).collect()
+    }
+
+    fn differing_facts(&self, records: &Records) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (host, recordings) in &self.by_host {
+            let records = records_of(records, host);
+            if records.len() != recordings.len() {
+                wrong.push(format!(
+                    "{host}: {} records of {} exchanges",
+                    records.len(),
+                    recordings.len()
+                ));
+            }
+            let pairs = recordings.iter().zip(records);
+            wrong.extend(pairs.flat_map(|(r, record)| name_all(host, r, compare_facts(r, record))));
+        }
+        wrong
+    }
+
+    fn assert_none_wrong(&self, wrong: Vec<String>) {
+        let count: usize = self.by_host.values().map(Vec::len).sum();
+        assert!(
+            wrong.is_empty(),
+            "{} differences in {count} exchanges:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+    }
+}
+
+fn name_all(host: &str, recording: &Recording, wrong: Vec<String>) -> Vec<String> {
+    wrong
+        .into_iter()
+        .map(|one| format!("{host} {} {}: {one}", recording.api, recording.id))
+        .collect()
+}
+
+fn group(recordings: impl Iterator<Item = Recording>) -> BTreeMap<String, Vec<Recording>> {
+    let mut by_host: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
+    for recording in recordings {
+        let host = &recording.provider_host;
+        let servable = !host.contains(':') && !host.ends_with(".invalid");
+        let name = if servable { host.clone() } else { SELF_HOSTED.to_owned() };
+        by_host.entry(name).or_default().push(recording);
+    }
+    by_host
+}
+
+/// One after another, so that the records come in the same order.
+fn converse(
+    http: Version,
+    host: &str,
+    recordings: &[Recording],
+    coding: Option<&str>,
+) -> Conversation {
+    let mut conversation = Conversation::new(http, host);
+    conversation.requests =
+        recordings.iter().map(|recording| request_of(recording, coding)).collect();
+    conversation
+}
+
+fn request_of(recording: &Recording, coding: Option<&str>) -> Request {
+    let mut request = Request::new(&recording.id, &recording.method, &recording.path);
+    let own = ["host", "connection", "content-length", "transfer-encoding"];
+    let travels = |name: &str| !own.contains(&&*name.to_ascii_lowercase());
+    request.headers =
+        recording.request_headers.iter().filter(|(name, _)| travels(name)).cloned().collect();
+    request = request.header(EXCHANGE_HEADER, &recording.id);
+    if let Some(coding) = coding {
+        request = request.header(CODING_HEADER, coding);
+    }
+    request.body(recording.request_body().unwrap())
+}
+
+fn received_by_id(rig: &Rig) -> BTreeMap<String, Arc<Received>> {
+    let id = |request: &Received| request.header(EXCHANGE_HEADER).unwrap_or_default().to_owned();
+    rig.take_received().into_iter().map(|request| (id(&request), request)).collect()
+}
+
+fn records_of<'a>(records: &'a Records, host: &str) -> Vec<&'a Value> {
+    records.exchanges.iter().filter(|record| record["host"] == host).collect()
+}
+
+fn compare_bytes(
+    recording: &Recording,
+    answer: &HeardAnswer,
+    received: &BTreeMap<String, Arc<Received>>,
+    other_coding: Option<&str>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut same = |what: &str, found: Value, wanted: Value| {
+        if found != wanted {
+            wrong.push(format!("{what} is {found}, not {wanted}"));
+        }
+    };
+    let coding =
+        other_coding.or(recording.response_content_encoding.as_deref()).unwrap_or("identity");
+    let sent = coding::encode(coding, &recording.response_body().unwrap()).unwrap();
+    same("status", json!(answer.status), json!(recording.status));
+    same("answer body", json!(answer.body_sha256), json!(sha256(&sent)));
+    same("answer end", json!(answer.end), json!("complete"));
+    let Some(request) = received.get(&recording.id) else {
+        return vec!["the provider never saw the request".to_owned()];
+    };
+    same(
+        "request body",
+        json!(request.body_sha256()),
+        json!(sha256(&recording.request_body().unwrap())),
+    );
+    let body_bytes = answer.body_bytes;
+    if body_bytes != sent.len() {
+        wrong.push(format!("{body_bytes} bytes came of {}", sent.len()));
+    }
+    wrong
+}
+
+fn compare_facts(recording: &Recording, record: &Value) -> Vec<String> {
+    let expected = &recording.expected;
+    let stated = &record["usage"]["stated"];
+    let error = expected.error.as_ref();
+    let word = |value: Option<&Value>| {
+        value.map_or(Value::Null, |value| match value {
+            Value::Number(number) => json!(number.to_string()),
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => value.clone(),
+        })
+    };
+    let pairs = [
+        ("outcome", &record["outcome"], json!("complete")),
+        ("status", &record["status"], json!(recording.status)),
+        ("model", &record["model"], json!(expected.model)),
+        ("total_input", &record["total_input"], json!(expected.total_input_tokens)),
+        ("total_output", &record["total_output"], json!(expected.total_output_tokens)),
+        ("input", &stated["input_tokens"], json!(expected.input_tokens)),
+        ("output", &stated["output_tokens"], json!(expected.output_tokens)),
+        ("cached", &stated["cached_input_tokens"], json!(expected.cached_input_tokens)),
+        ("cache write", &stated["cache_creation_tokens"], json!(expected.cache_creation_tokens)),
+        ("reasoning", &stated["reasoning_tokens"], json!(expected.reasoning_tokens)),
+        ("finish_reasons", &record["finish_reasons"], json!(expected.finish_reasons)),
+        ("error kind", &record["error"]["kind"], word(error.and_then(|error| error.kind.as_ref()))),
+        ("error code", &record["error"]["code"], word(error.and_then(|error| error.code.as_ref()))),
+    ];
+    let mut wrong: Vec<_> = pairs
+        .into_iter()
+        .filter(|(_, found, wanted)| *found != wanted)
+        .map(|(what, found, wanted)| format!("{what} is {found}, not {wanted}"))
+        .collect();
+    let tool_calls = record["tool_calls"].as_array().map(Vec::len);
+    if tool_calls != Some(expected.tool_call_count.unwrap_or(0)) {
+        wrong.push(format!("tool_calls is {tool_calls:?}, not {:?}", expected.tool_call_count));
+    }
+    wrong
+}
