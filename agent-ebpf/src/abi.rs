@@ -257,6 +257,19 @@ pub enum EventKind {
     Bypass = 4,
 }
 
+impl EventKind {
+    #[must_use]
+    pub const fn from_u32(value: u32) -> Option<Self> {
+        Some(match value {
+            1 => Self::NewNetns,
+            2 => Self::UnreadUdp,
+            3 => Self::UnreadTcp,
+            4 => Self::Bypass,
+            _ => return None,
+        })
+    }
+}
+
 /// The start of every event.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -62,7 +62,7 @@ fn is_name(name: &[u8]) -> bool {
         && name.split(|byte| *byte == b'.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()))
 }
 
-/// Where the key of the longest name starts, and the shortest one ends.
+/// Where every key ends, in the part of the buffer behind the prefix.
 const SPELLING_END: usize = KEY_BYTES;
 
 /// Bytes that the kernel puts before a key: the number of bits that count.
@@ -105,6 +105,14 @@ impl Spelling {
     #[inline(always)]
     pub fn separate(&mut self) -> bool {
         self.length == 0 || self.push(b'.')
+    }
+
+    /// The name as it is read.
+    #[cfg(not(target_arch = "bpf"))]
+    #[must_use]
+    pub fn text(&self) -> std::string::String {
+        let end = PREFIX_BYTES + SPELLING_END - 1;
+        self.buffer[end - self.length as usize..end].iter().rev().map(|byte| char::from(*byte)).collect()
     }
 
     /// The key for a look-up: the number of bits, then the bytes. More follows than counts.

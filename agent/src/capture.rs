@@ -1,6 +1,7 @@
 //! The kernel half, from user space: loads the programs, attaches them to one cgroup, feeds their maps and reads what
 //! they noted. The only place that knows aya. Knows no TLS and no HTTP, and decides nothing about a connection.
 
+mod answers;
 mod cgroup;
 mod events;
 mod maps;
@@ -21,7 +22,7 @@ pub use self::{
     events::{Event, Events},
     netns::{Listeners, Netns, NetnsCookie},
 };
-use self::{maps::Maps, programs::Programs};
+use self::{answers::Names, maps::Maps, programs::Programs};
 
 /// What to capture, and where.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +81,7 @@ pub struct Origin {
 pub struct Capture {
     maps: Arc<Maps>,
     ring: Mutex<Option<events::Ring>>,
+    names: Names,
     kernel_dns: bool,
     // Last, so that maps outlive nothing that needs them.
     _programs: Programs,
@@ -94,7 +96,13 @@ impl Capture {
         let ring = events::Ring::take(&mut object)?;
         let programs = Programs::attach(object, &settings.cgroup)
             .with_context(|| format!("cannot attach to cgroup {}", settings.cgroup.display()))?;
-        Ok(Self { maps, ring: Mutex::new(Some(ring)), kernel_dns: programs.kernel_dns(), _programs: programs })
+        Ok(Self {
+            maps,
+            ring: Mutex::new(Some(ring)),
+            names: Names::new(&settings.names),
+            kernel_dns: programs.kernel_dns(),
+            _programs: programs,
+        })
     }
 
     /// Whether answers are learned in the kernel, before the application reads them.
@@ -140,7 +148,7 @@ impl Capture {
     /// What the programs report. There is one reader: the second call fails. Needs a runtime.
     pub fn events(&self) -> anyhow::Result<Events> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Events::new(ring.context("events are read already")?, Arc::clone(&self.maps))
+        Events::new(ring.context("events are read already")?, Arc::clone(&self.maps), self.names.clone())
     }
 }
 

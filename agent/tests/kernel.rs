@@ -4,5 +4,11 @@
 
 #[path = "kernel/connect.rs"]
 mod connect;
+#[path = "kernel/dns.rs"]
+mod dns;
+#[path = "kernel/failure.rs"]
+mod failure;
 #[path = "kernel/place.rs"]
 mod place;
+#[path = "kernel/resolver.rs"]
+mod resolver;

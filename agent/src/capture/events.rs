@@ -10,7 +10,11 @@ use aya::{
 use tokio::io::unix::AsyncFd;
 use weir_ebpf::abi::{EventHeader, EventKind, map};
 
-use super::{NetnsCookie, maps::Maps};
+use super::{
+    NetnsCookie,
+    answers::{Names, Streams, addresses},
+    maps::Maps,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -33,14 +37,16 @@ impl Ring {
 /// A stream of events.
 pub struct Events {
     ring: AsyncFd<RingBuf<MapData>>,
-    _maps: Arc<Maps>,
+    maps: Arc<Maps>,
+    names: Names,
+    streams: Streams,
 }
 
 impl Events {
-    pub(super) fn new(ring: Ring, maps: Arc<Maps>) -> anyhow::Result<Self> {
+    pub(super) fn new(ring: Ring, maps: Arc<Maps>, names: Names) -> anyhow::Result<Self> {
         // SAFETY: the ring buffer owns its descriptor and never exchanges it for another.
         let ring = unsafe { AsyncFd::register(ring.0) }.context("cannot watch for events of the kernel half")?;
-        Ok(Self { ring, _maps: maps })
+        Ok(Self { ring, maps, names, streams: Streams::default() })
     }
 
     /// The next event. Cancel safe: an event is only taken when it is returned.
@@ -55,21 +61,34 @@ impl Events {
     }
 
     fn take(&mut self) -> Option<Event> {
-        while let Some(item) = self.ring.get_mut().next() {
-            let event = read(&item);
-            drop(item);
-            if event.is_some() {
-                return event;
+        let Self { ring, maps, names, streams } = self;
+        while let Some(item) = ring.get_mut().next() {
+            if let Some(event) = read(&item, maps, names, streams) {
+                return Some(event);
             }
         }
         None
     }
 }
 
-fn read(bytes: &[u8]) -> Option<Event> {
+fn read(bytes: &[u8], maps: &Maps, names: &Names, streams: &mut Streams) -> Option<Event> {
     let header = header(bytes)?;
-    (header.kind == EventKind::NewNetns as u32)
-        .then_some(Event::NewNetns { cookie: NetnsCookie(header.subject), pid: header.tgid })
+    let payload = bytes.get(size_of::<EventHeader>()..)?.get(..header.bytes as usize)?;
+    let messages = match EventKind::from_u32(header.kind)? {
+        EventKind::NewNetns => {
+            return Some(Event::NewNetns { cookie: NetnsCookie(header.subject), pid: header.tgid });
+        }
+        EventKind::UnreadUdp => vec![payload.to_vec()],
+        EventKind::UnreadTcp if header.bytes < header.full_bytes => {
+            streams.forget(header.subject);
+            return None;
+        }
+        EventKind::UnreadTcp => streams.push(header.subject, payload),
+        EventKind::Bypass => return None,
+    };
+    let found: Vec<_> = messages.iter().flat_map(|message| addresses(message, names)).collect();
+    let learned = found.iter().filter(|address| maps.learn(**address).is_ok()).count();
+    (learned > 0).then_some(Event::LateDns { addresses: learned })
 }
 
 fn header(bytes: &[u8]) -> Option<EventHeader> {

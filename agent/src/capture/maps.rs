@@ -91,12 +91,13 @@ impl Maps {
     }
 
     pub(super) fn learn(&self, address: IpAddr) -> anyhow::Result<()> {
-        if address.is_unspecified() || address.is_multicast() {
+        let address = Address::from(address);
+        if !address.is_connectable() {
             return Ok(());
         }
         let sighting = Sighting { last_seen_ns: monotonic_ns() };
         lock(&self.addresses)
-            .insert(Plain(address.into()), Plain(sighting), 0)
+            .insert(Plain(address), Plain(sighting), 0)
             .context("cannot note an address in the kernel")
     }
 

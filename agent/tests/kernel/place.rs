@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
-use weir::capture::{Capture, FailMode, Listeners, NameRule, Netns, Settings, cgroup2_mount};
+use weir::capture::{Capture, FailMode, Listeners, NameRule, Netns, NetnsCookie, Settings, cgroup2_mount};
 
 /// Says why a test does not run, and whether it may.
 pub(crate) fn may_run() -> bool {
@@ -143,13 +143,17 @@ impl Place {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let cgroup = Cgroup::new();
         let namespace = Namespace::new(&[
             &format!("{PROVIDER}/32"),
             &format!("{FOREIGN}/32"),
             &format!("{PROVIDER_V6}/128"),
             &format!("{FOREIGN_V6}/128"),
         ]);
+        Self::on(namespace, change)
+    }
+
+    pub(crate) fn on(namespace: Namespace, change: impl FnOnce(&mut Settings)) -> Self {
+        let cgroup = Cgroup::new();
         let mut settings = Settings {
             cgroup: cgroup.path.clone(),
             names: vec![NameRule::Exact("api.openai.com".to_owned())],
@@ -167,6 +171,15 @@ impl Place {
         Self { capture, listeners: Some(listeners), namespace, cgroup }
     }
 
+    pub(crate) fn listeners(&self) -> &Listeners {
+        self.listeners.as_ref().unwrap()
+    }
+
+    pub(crate) fn netns(&self) -> NetnsCookie {
+        self.namespace.netns().cookie()
+    }
+
+    /// Runs `job` in the cgroup and in the namespace.
     pub(crate) fn run(&self, job: impl FnOnce() -> String) -> String {
         self.cgroup.run(Some(&self.namespace.file), job)
     }
@@ -190,4 +203,16 @@ pub(crate) fn dial(address: &str, port: u16) -> String {
         Ok(stream) => format!("{} {}", stream.peer_addr().unwrap(), stream.local_addr().unwrap()),
         Err(error) => format!("{:?}", error.kind()),
     }
+}
+
+/// Makes the C library of this process ask this server, and nobody else on the machine.
+pub(crate) fn use_resolver(server: IpAddr) {
+    use nix::mount::{MsFlags, mount};
+
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let nothing: Option<&str> = None;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("nameserver {server}\noptions timeout:5\n")).unwrap();
+    mount(Some(file.path()), "/etc/resolv.conf", nothing, MsFlags::MS_BIND, nothing).unwrap();
 }
