@@ -9,7 +9,7 @@ use crate::call::Unread;
 use crate::calls::{Calls, short_name};
 use crate::error::ErrorRead;
 use crate::field::Field;
-use crate::json::{Sink, Value, whole};
+use crate::json::{Sink, Value, scaled, whole};
 use crate::usage::{Figures, Usage};
 
 /// More choices than this are not told apart.
@@ -224,6 +224,13 @@ impl Sink for Facts {
                 | Field::OuterMessage,
                 value,
             ) => self.error.value(field, value),
+            (Field::StatedCost, Value::Number(dollars)) => {
+                self.figures().cost_nanodollars = scaled(dollars, 9);
+            }
+            (Field::StatedCostTicks, Value::Number(ticks)) => {
+                self.figures().cost_nanodollars = scaled(ticks, -1);
+            }
+            (Field::OwnKey, Value::Bool(own)) => self.figures().own_key = own,
             (figure, Value::Number(text)) => {
                 if let Some(count) = whole(text) {
                     self.figures().set(figure, count);

@@ -34,6 +34,11 @@ pub(crate) enum Field {
     InputAudio,
     OutputAudio,
     WebSearches,
+    /// Dollars; or ten-thousand-millionths of one.
+    StatedCost,
+    StatedCostTicks,
+    /// What is stated is a fee: the tokens are on another bill.
+    OwnKey,
 
     Choice,
     /// A piece of a choice; what else its chunk says of the message is said again.

@@ -9,7 +9,7 @@ mod number;
 mod tests;
 mod text;
 
-pub(crate) use number::whole;
+pub(crate) use number::{scaled, whole};
 
 use crate::call::Unread;
 use crate::field::Field;

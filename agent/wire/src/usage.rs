@@ -20,7 +20,7 @@ words! {
 }
 
 /// Billed tokens. Every token is in exactly one bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Text (and whatever is not told apart) that was read in full.
     pub input_uncached: u64,
@@ -35,6 +35,8 @@ pub struct Usage {
     pub output_audio: u64,
     /// Searches and fetches that the provider ran and bills by the piece.
     pub web_searches: u64,
+    /// What the provider says it charged, rounded to whole nano-dollars.
+    pub stated_cost_nanodollars: Option<u64>,
     /// The figures in the provider's own words and convention.
     pub stated: Stated,
     pub source: UsageSource,
@@ -49,6 +51,12 @@ pub struct Stated {
     pub cache_creation_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
     pub total_tokens: Option<u64>,
+}
+
+impl Default for UsageSource {
+    fn default() -> Self {
+        Self::None
+    }
 }
 
 impl Usage {

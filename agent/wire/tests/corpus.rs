@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use weir_wire::{
-    Answer, Dialect, Endpoint, Operation, Provider, RequestObserver, ResponseObserver, detect,
-    detect_at,
+    Answer, Dialect, Endpoint, Provider, RequestObserver, ResponseObserver, detect, detect_at,
 };
 
 const KEY: [u8; 32] = [7; 32];
@@ -142,7 +141,11 @@ fn expectation(exchange: &Value) -> Value {
             Value::Number(code) => Value::String(code.to_string()),
             // xAI's flat shape has a code beside its `error`, which is what we say.
             Value::Null if is_flat(exchange) => body_json(exchange)["code"].clone(),
-            code => code.clone(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => error["code"].clone(),
         };
         error.insert("code".into(), code);
     }
@@ -240,12 +243,4 @@ fn base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
-}
-
-#[test]
-fn operations_follow_dialects() {
-    for dialect in READ {
-        assert!(Dialect::from_word(dialect.as_str()).is_some());
-    }
-    assert_eq!(Operation::Chat.as_str(), "chat");
 }

@@ -66,6 +66,10 @@ static USAGE: Node = Node {
         ("total_tokens", Leaf(Field::TotalTokens)),
         ("input_tokens_details", Tree(&INPUT_DETAILS)),
         ("output_tokens_details", Tree(&OUTPUT_DETAILS)),
+        // OpenRouter; xAI.
+        ("cost", Leaf(Field::StatedCost)),
+        ("is_byok", Leaf(Field::OwnKey)),
+        ("cost_in_usd_ticks", Leaf(Field::StatedCostTicks)),
     ],
     ..Node::EMPTY
 };

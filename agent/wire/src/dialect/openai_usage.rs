@@ -27,7 +27,17 @@ const USAGE_FIELDS: &[(&str, Shape)] = &[
     // Perplexity.
     ("reasoning_tokens", Leaf(Field::ReasoningToo)),
     ("num_search_queries", Leaf(Field::WebSearches)),
+    // OpenRouter, Perplexity; xAI.
+    ("cost", Tree(&COST)),
+    ("is_byok", Leaf(Field::OwnKey)),
+    ("cost_in_usd_ticks", Leaf(Field::StatedCostTicks)),
 ];
+
+static COST: Node = Node {
+    bare: Some(Field::StatedCost),
+    fields: &[("total_cost", Leaf(Field::StatedCost))],
+    ..Node::EMPTY
+};
 
 static INPUT_DETAILS: Node = Node {
     fields: &[

@@ -20,6 +20,8 @@ pub(crate) struct Figures {
     pub(crate) input_audio: Option<u64>,
     pub(crate) output_audio: Option<u64>,
     pub(crate) web_searches: Option<u64>,
+    pub(crate) cost_nanodollars: Option<u64>,
+    pub(crate) own_key: bool,
 }
 
 impl Figures {
@@ -64,6 +66,7 @@ impl Figures {
         keep(&mut self.input_audio, later.input_audio);
         keep(&mut self.output_audio, later.output_audio);
         keep(&mut self.web_searches, later.web_searches);
+        keep(&mut self.cost_nanodollars, later.cost_nanodollars);
     }
 
     /// Whether nothing was stated that can be billed.
@@ -134,6 +137,10 @@ impl Figures {
             output_audio: output.take(self.output_audio.unwrap_or(0)),
             output_text: output.0,
             web_searches: self.web_searches.unwrap_or(0),
+            // A stated nothing is no bill: xAI on Azure says it always.
+            stated_cost_nanodollars: self
+                .cost_nanodollars
+                .filter(|cost| *cost > 0 && !self.own_key),
             stated,
             source: UsageSource::Provider,
         }
