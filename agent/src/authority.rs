@@ -39,12 +39,7 @@ impl Authority {
         let now = OffsetDateTime::now_utc();
         let root = Root::ephemeral(now)?;
         let intermediate = root.intermediate(names, now)?;
-        Ok(Authority::new(
-            names,
-            root.certificate_pem(),
-            None,
-            intermediate,
-        ))
+        Ok(Authority::new(names, root.certificate_pem(), None, intermediate))
     }
 
     /// The agent's authority, kept in `directory`. The root stays as it is for its whole life, because workloads trust it;
@@ -54,12 +49,7 @@ impl Authority {
         let (root_pem, intermediate) =
             store::open_or_create(directory, names, OffsetDateTime::now_utc())
                 .with_context(|| format!("certificate authority in {}", directory.display()))?;
-        Ok(Authority::new(
-            names,
-            root_pem,
-            Some(directory.to_owned()),
-            intermediate,
-        ))
+        Ok(Authority::new(names, root_pem, Some(directory.to_owned()), intermediate))
     }
 
     fn new(
@@ -113,20 +103,11 @@ impl Authority {
     /// For `weir ca`.
     pub fn describe(&self) -> Result<Description> {
         let intermediate = self.intermediate(OffsetDateTime::now_utc());
-        Description::new(
-            &self.root_pem,
-            intermediate.der(),
-            &self.names,
-            self.root_path(),
-        )
+        Description::new(&self.root_pem, intermediate.der(), &self.names, self.root_path())
     }
 
     fn intermediate(&self, now: OffsetDateTime) -> Arc<Intermediate> {
-        let current = self
-            .intermediate
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let current = self.intermediate.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(directory) = &self.directory else {
             return current;
         };
@@ -136,10 +117,7 @@ impl Authority {
         match store::open_or_create(directory, &self.names, now) {
             Ok((root_pem, next)) if root_pem == self.root_pem => {
                 let next = Arc::new(next);
-                *self
-                    .intermediate
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = next.clone();
+                *self.intermediate.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
                 next
             }
             Ok(_) => {

@@ -121,9 +121,7 @@ fn normal_suffix(below: &str) -> Result<String, BadName> {
 fn is_label(label: &str) -> bool {
     let bytes = label.as_bytes();
     (1..=LABEL_BYTES_MAX).contains(&bytes.len())
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && bytes[0] != b'-'
         && bytes[bytes.len() - 1] != b'-'
 }
@@ -142,10 +140,8 @@ impl NameSet {
         if self.rules.contains(&NameRule::Exact(host.clone())) {
             return true;
         }
-        host.match_indices('.').any(|(dot, _)| {
-            self.rules
-                .contains(&NameRule::Suffix(host[dot + 1..].to_owned()))
-        })
+        host.match_indices('.')
+            .any(|(dot, _)| self.rules.contains(&NameRule::Suffix(host[dot + 1..].to_owned())))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &NameRule> {
@@ -160,11 +156,7 @@ impl NameSet {
     pub fn subtrees(&self) -> BTreeSet<String> {
         let all: BTreeSet<&str> = self.rules.iter().map(NameRule::subtree).collect();
         all.iter()
-            .filter(|name| {
-                !name
-                    .match_indices('.')
-                    .any(|(dot, _)| all.contains(&name[dot + 1..]))
-            })
+            .filter(|name| !name.match_indices('.').any(|(dot, _)| all.contains(&name[dot + 1..])))
             .map(|name| (*name).to_owned())
             .collect()
     }
@@ -172,9 +164,7 @@ impl NameSet {
 
 impl FromIterator<NameRule> for NameSet {
     fn from_iter<I: IntoIterator<Item = NameRule>>(rules: I) -> NameSet {
-        NameSet {
-            rules: rules.into_iter().collect(),
-        }
+        NameSet { rules: rules.into_iter().collect() }
     }
 }
 

@@ -74,12 +74,7 @@ fn date(time: OffsetDateTime) -> Result<String> {
 
 fn fingerprint(der: &[u8]) -> String {
     let bytes = digest(&SHA256, der);
-    bytes
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect::<Vec<_>>()
-        .join(":")
+    bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// The DNS names of a certificate's permitted subtrees; empty when it has no name constraints.
@@ -88,15 +83,8 @@ pub(super) fn permitted_subtrees(der: &CertificateDer<'_>) -> Result<BTreeSet<St
     let Some(constraints) = certificate.name_constraints()? else {
         return Ok(BTreeSet::new());
     };
-    let permitted = constraints
-        .value
-        .permitted_subtrees
-        .as_deref()
-        .unwrap_or_default();
-    Ok(permitted
-        .iter()
-        .filter_map(|subtree| dns_name(&subtree.base))
-        .collect())
+    let permitted = constraints.value.permitted_subtrees.as_deref().unwrap_or_default();
+    Ok(permitted.iter().filter_map(|subtree| dns_name(&subtree.base)).collect())
 }
 
 fn dns_name(name: &GeneralName<'_>) -> Option<String> {

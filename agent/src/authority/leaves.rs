@@ -39,14 +39,7 @@ impl Leaves {
             self.forget_one();
         }
         self.uses += 1;
-        self.by_name.insert(
-            name,
-            Entry {
-                leaf,
-                renew_at,
-                last_use: self.uses,
-            },
-        );
+        self.by_name.insert(name, Entry { leaf, renew_at, last_use: self.uses });
     }
 
     #[cfg(test)]

@@ -50,11 +50,7 @@ impl Root {
         // The intermediate carries the constraints, because verifiers may ignore them on an anchor.
         params.key_usages.push(KeyUsagePurpose::CrlSign);
         let certificate = params.self_signed(&key).context("root certificate")?;
-        Ok(Root {
-            der: certificate.der().clone(),
-            pem: certificate.pem(),
-            key,
-        })
+        Ok(Root { der: certificate.der().clone(), pem: certificate.pem(), key })
     }
 
     /// Fails when the key is not the certificate's.
@@ -62,11 +58,7 @@ impl Root {
         let der = CertificateDer::from_pem_slice(certificate.as_bytes())
             .context("certificate is not PEM")?;
         let key = KeyPair::from_pem(key).context("private key is not PEM")?;
-        let root = Root {
-            der,
-            pem: certificate.to_owned(),
-            key,
-        };
+        let root = Root { der, pem: certificate.to_owned(), key };
         certified(vec![root.der.clone()], &root.key)?;
         Ok(root)
     }
@@ -94,9 +86,7 @@ impl Root {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.name_constraints = Some(constraints(names));
         let issuer = Issuer::from_ca_cert_der(&self.der, &self.key).context("root as issuer")?;
-        let certificate = params
-            .signed_by(&key, &issuer)
-            .context("intermediate certificate")?;
+        let certificate = params.signed_by(&key, &issuer).context("intermediate certificate")?;
         Intermediate::new(certificate.der().clone(), certificate.pem(), key)
     }
 }
@@ -118,12 +108,7 @@ impl Intermediate {
         certified(vec![der.clone()], &key)?;
         let not_after = not_after(&der)?;
         let issuer = Issuer::from_ca_cert_der(&der, key).context("intermediate as issuer")?;
-        Ok(Intermediate {
-            der,
-            certificate_pem,
-            not_after,
-            issuer,
-        })
+        Ok(Intermediate { der, certificate_pem, not_after, issuer })
     }
 
     /// Reads key and certificate from one text.
@@ -133,18 +118,12 @@ impl Intermediate {
         let key =
             PrivateKeyDer::from_pem_slice(pem.as_bytes()).context("private key is not PEM")?;
         let key = KeyPair::try_from(&key).context("private key is not one weir makes")?;
-        let certificate_pem = pem
-            .find("-----BEGIN CERTIFICATE")
-            .map_or("", |start| &pem[start..]);
+        let certificate_pem = pem.find("-----BEGIN CERTIFICATE").map_or("", |start| &pem[start..]);
         Intermediate::new(der, certificate_pem.to_owned(), key)
     }
 
     pub(super) fn to_pem(&self) -> String {
-        format!(
-            "{}{}",
-            self.issuer.key().serialize_pem(),
-            self.certificate_pem
-        )
+        format!("{}{}", self.issuer.key().serialize_pem(), self.certificate_pem)
     }
 
     pub(super) fn der(&self) -> &CertificateDer<'static> {
@@ -188,12 +167,7 @@ fn authority_params(
 ) -> Result<CertificateParams> {
     let serial = serial()?;
     // Part of the name, so that two authorities in one bundle are told apart.
-    let mark: String = serial
-        .to_bytes()
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mark: String = serial.to_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let mut params = CertificateParams::default();
     params.distinguished_name = distinguished(Some(&format!("weir {kind} {mark}")));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_len));
@@ -208,11 +182,7 @@ fn authority_params(
 /// Permits the names, and nothing below an address: a list of DNS names alone would leave addresses open.
 fn constraints(names: &NameSet) -> NameConstraints {
     NameConstraints {
-        permitted_subtrees: names
-            .subtrees()
-            .into_iter()
-            .map(GeneralSubtree::DnsName)
-            .collect(),
+        permitted_subtrees: names.subtrees().into_iter().map(GeneralSubtree::DnsName).collect(),
         excluded_subtrees: vec![
             GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])),
             GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])),
@@ -235,9 +205,7 @@ fn new_key() -> Result<KeyPair> {
 
 fn serial() -> Result<SerialNumber> {
     let mut bytes = [0; SERIAL_BYTES];
-    rand::fill(&mut bytes)
-        .ok()
-        .context("no random bytes from the system")?;
+    rand::fill(&mut bytes).ok().context("no random bytes from the system")?;
     // Positive and of full length, as RFC 5280 wants it.
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
@@ -248,8 +216,7 @@ fn certified(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Certi
     let key = PrivateKeyDer::Pkcs8(key.serialized_der().to_vec().into());
     let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&key).context("private key")?;
     let pair = CertifiedKey::new(chain, key);
-    pair.keys_match()
-        .context("certificate and private key do not belong together")?;
+    pair.keys_match().context("certificate and private key do not belong together")?;
     Ok(pair)
 }
 

@@ -34,11 +34,7 @@ pub(super) fn open_or_create(
     names: &NameSet,
     now: OffsetDateTime,
 ) -> Result<(String, Intermediate)> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .context("cannot be created")?;
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).context("cannot be created")?;
     ensure_private(directory, DIRECTORY_MODE_FORBIDDEN)?;
     let _lock = lock(directory)?;
     let root = open_or_create_root(directory, now)?;
@@ -46,10 +42,9 @@ pub(super) fn open_or_create(
     if let Some(pem) = read_private(&path)? {
         match usable(&pem, &root, names, now) {
             Ok(intermediate) => return Ok((root.certificate_pem(), intermediate)),
-            Err(reason) => tracing::info!(
-                reason = format!("{reason:#}"),
-                "intermediate certificate replaced"
-            ),
+            Err(reason) => {
+                tracing::info!(reason = format!("{reason:#}"), "intermediate certificate replaced")
+            }
         }
     }
     let intermediate = root.intermediate(names, now)?;
@@ -78,10 +73,7 @@ fn open_or_create_root(directory: &Path, now: OffsetDateTime) -> Result<Root> {
         "root.pem has expired; remove it to start a new authority, and renew every trust bundle"
     );
     if left < ROOT_LEFT_WARN {
-        tracing::warn!(
-            days_left = left.whole_days(),
-            "root certificate nears its end"
-        );
+        tracing::warn!(days_left = left.whole_days(), "root certificate nears its end");
     }
     Ok(root)
 }
@@ -93,28 +85,18 @@ fn usable(pem: &str, root: &Root, names: &NameSet, now: OffsetDateTime) -> Resul
         permitted_subtrees(intermediate.der())? == names.subtrees(),
         "the configured names changed"
     );
-    ensure!(
-        intermediate.left(now) > INTERMEDIATE_LEFT_AT_START,
-        "it nears its end"
-    );
+    ensure!(intermediate.left(now) > INTERMEDIATE_LEFT_AT_START, "it nears its end");
     let (_, issuer) = x509_parser::parse_x509_certificate(root.der())?;
     let (_, certificate) = x509_parser::parse_x509_certificate(intermediate.der())?;
-    ensure!(
-        certificate.issuer() == issuer.subject(),
-        "another root signed it"
-    );
+    ensure!(certificate.issuer() == issuer.subject(), "another root signed it");
     Ok(intermediate)
 }
 
 /// Two agents that start at once must not make two roots. The lock ends with the returned file.
 fn lock(directory: &Path) -> Result<File> {
     let path = directory.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path)
-        .context("lock")?;
+    let file =
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).context("lock")?;
     file.lock().context("lock")?;
     Ok(file)
 }
@@ -132,10 +114,7 @@ fn read_private(path: &Path) -> Result<Option<String>> {
 
 /// A key that others could read may have been copied; the operator decides what that means.
 fn ensure_private(path: &Path, forbidden: u32) -> Result<()> {
-    let mode = fs::metadata(path)
-        .with_context(|| path.display().to_string())?
-        .mode()
-        & 0o777;
+    let mode = fs::metadata(path).with_context(|| path.display().to_string())?.mode() & 0o777;
     ensure!(
         mode & forbidden == 0,
         "{} is open to other users (mode {mode:03o}); make it private (chmod go= {0}) if nobody read it, or start anew",
@@ -149,11 +128,7 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
     let new = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;

@@ -15,10 +15,7 @@ use super::*;
 use crate::names::NameRule;
 
 fn names(rules: &[&str]) -> NameSet {
-    rules
-        .iter()
-        .map(|rule| NameRule::parse(rule).unwrap())
-        .collect()
+    rules.iter().map(|rule| NameRule::parse(rule).unwrap()).collect()
 }
 
 fn usual() -> NameSet {
@@ -41,40 +38,24 @@ fn verify_at(
     at: UnixTime,
 ) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .unwrap();
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
     let name = ServerName::try_from(name).unwrap();
-    verifier
-        .verify_server_cert(&chain[0], &chain[1..], &name, &[], at)
-        .map(|_| ())
+    verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], at).map(|_| ())
 }
 
 /// A leaf that `Authority::leaf` would refuse: what a thief of the key could make.
 fn stolen_key_leaf(authority: &Authority, name: &str) -> Vec<CertificateDer<'static>> {
     let now = OffsetDateTime::now_utc();
-    authority
-        .intermediate(now)
-        .leaf(name, now)
-        .unwrap()
-        .0
-        .cert
-        .clone()
+    authority.intermediate(now).leaf(name, now).unwrap().0.cert.clone()
 }
 
 #[test]
 fn a_client_accepts_leaves_for_configured_names() {
     let authority = Authority::ephemeral(&usual()).unwrap();
-    for name in [
-        "api.openai.com",
-        "api.anthropic.com",
-        "mine.openai.azure.com",
-        "API.OpenAI.com",
-    ] {
+    for name in ["api.openai.com", "api.anthropic.com", "mine.openai.azure.com", "API.OpenAI.com"] {
         let leaf = authority.leaf(name).unwrap();
         assert_eq!(leaf.cert.len(), 2, "leaf and intermediate");
         verify(&authority, &leaf.cert, name).unwrap();
@@ -86,33 +67,17 @@ fn a_leaf_serves_no_other_name() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     let leaf = authority.leaf("api.openai.com").unwrap();
     let error = verify(&authority, &leaf.cert, "api.anthropic.com").unwrap_err();
-    assert!(
-        format!("{error:?}").contains("NotValidForName"),
-        "{error:?}"
-    );
+    assert!(format!("{error:?}").contains("NotValidForName"), "{error:?}");
 }
 
 #[test]
 fn a_stolen_intermediate_opens_nothing_else() {
     let authority = Authority::ephemeral(&usual()).unwrap();
-    for name in [
-        "github.com",
-        "openai.com",
-        "azure.com",
-        "evil-api.openai.com.example",
-    ] {
+    for name in ["github.com", "openai.com", "azure.com", "evil-api.openai.com.example"] {
         let error = verify(&authority, &stolen_key_leaf(&authority, name), name).unwrap_err();
-        assert!(
-            format!("{error:?}").contains("NameConstraintViolation"),
-            "{name}: {error:?}"
-        );
+        assert!(format!("{error:?}").contains("NameConstraintViolation"), "{name}: {error:?}");
     }
-    verify(
-        &authority,
-        &stolen_key_leaf(&authority, "api.openai.com"),
-        "api.openai.com",
-    )
-    .unwrap();
+    verify(&authority, &stolen_key_leaf(&authority, "api.openai.com"), "api.openai.com").unwrap();
 }
 
 #[test]
@@ -137,10 +102,7 @@ fn a_stolen_intermediate_makes_no_authorities() {
 fn names_outside_the_rules_are_refused() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     for (name, reason) in [
-        (
-            "github.com",
-            "github.com is not a configured LLM name; no certificate for it",
-        ),
+        ("github.com", "github.com is not a configured LLM name; no certificate for it"),
         (
             "v1.api.openai.com",
             "v1.api.openai.com is not a configured LLM name; no certificate for it",
@@ -149,10 +111,7 @@ fn names_outside_the_rules_are_refused() {
             "openai.azure.com",
             "openai.azure.com is not a configured LLM name; no certificate for it",
         ),
-        (
-            "10.0.0.1",
-            "server name \"10.0.0.1\": is an address, not a host name",
-        ),
+        ("10.0.0.1", "server name \"10.0.0.1\": is an address, not a host name"),
         ("", "server name \"\": is empty"),
     ] {
         assert_eq!(format!("{:#}", authority.leaf(name).unwrap_err()), reason);
@@ -198,10 +157,8 @@ fn serials_and_keys_differ() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     let chains = ["api.openai.com", "api.anthropic.com"]
         .map(|name| authority.leaf(name).unwrap().cert.clone());
-    let parsed: Vec<_> = chains
-        .iter()
-        .map(|c| x509_parser::parse_x509_certificate(&c[0]).unwrap().1)
-        .collect();
+    let parsed: Vec<_> =
+        chains.iter().map(|c| x509_parser::parse_x509_certificate(&c[0]).unwrap().1).collect();
     assert_ne!(parsed[0].raw_serial(), parsed[1].raw_serial());
     assert_ne!(parsed[0].public_key().raw, parsed[1].public_key().raw);
 }
@@ -223,9 +180,7 @@ fn leaves_are_cached_and_renewed_before_they_end() {
     let first = authority.leaf_at("api.openai.com", now).unwrap();
     assert!(Arc::ptr_eq(
         &first,
-        &authority
-            .leaf_at("API.openai.com.", now + Duration::days(6))
-            .unwrap()
+        &authority.leaf_at("API.openai.com.", now + Duration::days(6)).unwrap()
     ));
     let later = now + Duration::days(8);
     let second = authority.leaf_at("api.openai.com", later).unwrap();
@@ -241,13 +196,8 @@ fn the_cache_is_bounded_and_forgets_the_unused() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     let kept = authority.leaf("kept.openai.azure.com").unwrap();
     for number in 0..1100 {
-        authority
-            .leaf(&format!("n{number}.openai.azure.com"))
-            .unwrap();
-        assert!(Arc::ptr_eq(
-            &kept,
-            &authority.leaf("kept.openai.azure.com").unwrap()
-        ));
+        authority.leaf(&format!("n{number}.openai.azure.com")).unwrap();
+        assert!(Arc::ptr_eq(&kept, &authority.leaf("kept.openai.azure.com").unwrap()));
     }
     assert_eq!(authority.leaves().len(), 1024);
 }
@@ -270,10 +220,7 @@ fn the_directory_is_private_and_the_root_stays() {
     );
     let leaf = second.leaf("api.openai.com").unwrap();
     verify(&first, &leaf.cert, "api.openai.com").unwrap();
-    assert_eq!(
-        fs::read_to_string(second.root_path().unwrap()).unwrap(),
-        second.root_pem()
-    );
+    assert_eq!(fs::read_to_string(second.root_path().unwrap()).unwrap(), second.root_pem());
 }
 
 fn mode(path: &Path) -> u32 {
@@ -290,21 +237,11 @@ fn other_names_make_another_intermediate_under_the_same_root() {
     let leaf = second.leaf("llm.internal.example").unwrap();
     verify(&first, &leaf.cert, "llm.internal.example").unwrap();
     assert_eq!(
-        second
-            .describe()
-            .unwrap()
-            .permitted
-            .into_iter()
-            .collect::<Vec<_>>(),
+        second.describe().unwrap().permitted.into_iter().collect::<Vec<_>>(),
         ["llm.internal.example"]
     );
     assert!(
-        verify(
-            &second,
-            &stolen_key_leaf(&second, "api.openai.com"),
-            "api.openai.com"
-        )
-        .is_err()
+        verify(&second, &stolen_key_leaf(&second, "api.openai.com"), "api.openai.com").is_err()
     );
 }
 
@@ -327,22 +264,15 @@ fn a_running_agent_replaces_its_intermediate_in_time() {
 fn a_leaf_never_outlives_its_intermediate() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     let now = OffsetDateTime::now_utc();
-    let leaf = authority
-        .leaf_at("api.openai.com", now + Duration::days(360))
-        .unwrap();
-    assert_eq!(
-        mint::not_after(&leaf.cert[0]).unwrap(),
-        mint::not_after(&leaf.cert[1]).unwrap()
-    );
+    let leaf = authority.leaf_at("api.openai.com", now + Duration::days(360)).unwrap();
+    assert_eq!(mint::not_after(&leaf.cert[0]).unwrap(), mint::not_after(&leaf.cert[1]).unwrap());
 }
 
 fn refused(spoil: impl FnOnce(&Path)) -> String {
     let directory = TempDir::new().unwrap();
     Authority::open_or_create(directory.path(), &usual()).unwrap();
     spoil(directory.path());
-    let error = Authority::open_or_create(directory.path(), &usual())
-        .err()
-        .unwrap();
+    let error = Authority::open_or_create(directory.path(), &usual()).err().unwrap();
     format!("{error:#}").replace(&directory.path().display().to_string(), "DIR")
 }
 
@@ -354,10 +284,8 @@ fn a_damaged_store_is_refused_with_the_reason() {
          new authority"
     );
     assert_eq!(
-        refused(
-            |dir| fs::set_permissions(dir.join("root.key"), fs::Permissions::from_mode(0o644))
-                .unwrap()
-        ),
+        refused(|dir| fs::set_permissions(dir.join("root.key"), fs::Permissions::from_mode(0o644))
+            .unwrap()),
         "certificate authority in DIR: DIR/root.key is open to other users (mode 644); make it private (chmod go= \
          DIR/root.key) if nobody read it, or start anew"
     );
@@ -379,29 +307,17 @@ fn a_damaged_intermediate_is_replaced() {
     let first = Authority::open_or_create(directory.path(), &usual()).unwrap();
     fs::write(directory.path().join("intermediate.pem"), "nonsense").unwrap();
     let second = Authority::open_or_create(directory.path(), &usual()).unwrap();
-    verify(
-        &first,
-        &second.leaf("api.openai.com").unwrap().cert,
-        "api.openai.com",
-    )
-    .unwrap();
+    verify(&first, &second.leaf("api.openai.com").unwrap().cert, "api.openai.com").unwrap();
 }
 
 #[test]
 fn two_agents_that_start_at_once_share_a_root() {
     let directory = TempDir::new().unwrap();
     let roots: Vec<String> = std::thread::scope(|scope| {
-        let open = || {
-            Authority::open_or_create(directory.path(), &usual())
-                .unwrap()
-                .root_pem()
-                .to_owned()
-        };
+        let open =
+            || Authority::open_or_create(directory.path(), &usual()).unwrap().root_pem().to_owned();
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(roots.iter().all(|root| *root == roots[0]));
 }
@@ -438,20 +354,11 @@ fn openssl_verify(
             "-verify_hostname",
             name,
         ])
-        .args([
-            "-CAfile",
-            "root.pem",
-            "-untrusted",
-            "intermediate.pem",
-            "leaf.pem",
-        ])
+        .args(["-CAfile", "root.pem", "-untrusted", "intermediate.pem", "leaf.pem"])
         .current_dir(directory.path())
         .output()
         .unwrap();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 fn skipped(program: &str) -> bool {
@@ -471,15 +378,9 @@ fn openssl_strict_agrees() {
     let good = authority.leaf("api.openai.com").unwrap();
     let (accepted, text) = openssl_verify(&authority, &good.cert, "api.openai.com");
     assert!(accepted, "{text}");
-    let (accepted, text) = openssl_verify(
-        &authority,
-        &stolen_key_leaf(&authority, "github.com"),
-        "github.com",
-    );
-    assert!(
-        !accepted && text.contains("permitted subtree violation"),
-        "{text}"
-    );
+    let (accepted, text) =
+        openssl_verify(&authority, &stolen_key_leaf(&authority, "github.com"), "github.com");
+    assert!(!accepted && text.contains("permitted subtree violation"), "{text}");
 }
 
 #[test]
@@ -489,11 +390,7 @@ fn python_strict_agrees() {
     }
     let authority = Authority::ephemeral(&usual()).unwrap();
     assert_eq!(
-        python_handshake(
-            &authority,
-            "api.openai.com",
-            &authority.leaf("api.openai.com").unwrap()
-        ),
+        python_handshake(&authority, "api.openai.com", &authority.leaf("api.openai.com").unwrap()),
         "ok"
     );
     let now = OffsetDateTime::now_utc();
@@ -531,9 +428,7 @@ except ssl.SSLError as error:
     .with_safe_default_protocol_versions()
     .unwrap()
     .with_no_client_auth()
-    .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
-        (**leaf).clone(),
-    )));
+    .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from((**leaf).clone())));
     let mut server = rustls::ServerConnection::new(Arc::new(config)).unwrap();
     while server.is_handshaking() && server.complete_io(&mut socket).is_ok() {}
     drop(socket);
@@ -545,38 +440,22 @@ fn the_description_matches_openssl() {
     let authority = Authority::ephemeral(&usual()).unwrap();
     let description = authority.describe().unwrap();
     assert!(
-        description
-            .root
-            .subject
-            .starts_with("O=weir, CN=weir root "),
+        description.root.subject.starts_with("O=weir, CN=weir root "),
         "{}",
         description.root.subject
     );
     assert_eq!(description.intermediate.issuer, description.root.subject);
-    assert_eq!(
-        description.names,
-        ["api.anthropic.com", "api.openai.com", "*.openai.azure.com"]
-    );
+    assert_eq!(description.names, ["api.anthropic.com", "api.openai.com", "*.openai.azure.com"]);
     assert!(description.permitted.contains("openai.azure.com"));
     if skipped("openssl") {
         return;
     }
     let directory = files(&authority, &[]);
     let output = Command::new("openssl")
-        .args([
-            "x509",
-            "-in",
-            "root.pem",
-            "-noout",
-            "-fingerprint",
-            "-sha256",
-        ])
+        .args(["x509", "-in", "root.pem", "-noout", "-fingerprint", "-sha256"])
         .current_dir(directory.path())
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        text.trim().split('=').nth(1),
-        Some(description.root.sha256.as_str())
-    );
+    assert_eq!(text.trim().split('=').nth(1), Some(description.root.sha256.as_str()));
 }

@@ -35,11 +35,7 @@ fn suffix_is_label_aligned_and_below() {
     check("*.openai.azure.com", "openai.azure.com", false);
     check("*.openai.azure.com", "evil-openai.azure.com", false);
     check("*.openai.azure.com", ".openai.azure.com", false);
-    check(
-        "*.openai.azure.com",
-        "mine.openai.azure.com.evil.example",
-        false,
-    );
+    check("*.openai.azure.com", "mine.openai.azure.com.evil.example", false);
 }
 
 #[test]
@@ -74,28 +70,18 @@ fn bad_names_say_why() {
 
 #[test]
 fn display_and_parse_agree() {
-    for text in [
-        "api.openai.com",
-        "*.openai.azure.com",
-        "vllm",
-        "my_vllm.svc",
-    ] {
+    for text in ["api.openai.com", "*.openai.azure.com", "vllm", "my_vllm.svc"] {
         assert_eq!(text.parse_rule().to_string(), text);
     }
 }
 
 #[test]
 fn subtrees_drop_what_is_covered() {
-    let set: NameSet = [
-        "*.azure.com",
-        "a.azure.com",
-        "b.a.azure.com",
-        "api.openai.com",
-        "notazure.com",
-    ]
-    .iter()
-    .map(|text| text.parse_rule())
-    .collect();
+    let set: NameSet =
+        ["*.azure.com", "a.azure.com", "b.a.azure.com", "api.openai.com", "notazure.com"]
+            .iter()
+            .map(|text| text.parse_rule())
+            .collect();
     let subtrees: Vec<String> = set.subtrees().into_iter().collect();
     assert_eq!(subtrees, ["api.openai.com", "azure.com", "notazure.com"]);
 }
