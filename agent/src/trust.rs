@@ -224,3 +224,6 @@ fn open_to_all(path: &Path, mode: u32) -> std::io::Result<()> {
 fn file_name(variable: &str) -> String {
     format!("{}.pem", variable.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

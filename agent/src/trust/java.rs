@@ -28,11 +28,25 @@ const SHARED_STORES: [&str; 3] = [
     "/etc/pki/java/cacerts",
 ];
 
-/// The store that options already choose.
+/// The store that options already choose: the last one, as in Java.
 pub(super) fn configured_store(options: &str) -> Option<PathBuf> {
-    let (_, rest) = options.rsplit_once(STORE_OPTION)?;
-    let end = rest.find(|c: char| c.is_whitespace() || c == '"' || c == '\'').unwrap_or(rest.len());
-    Some(PathBuf::from(&rest[..end]))
+    let words = words(options);
+    words.iter().rev().find_map(|word| word.strip_prefix(STORE_OPTION)).map(PathBuf::from)
+}
+
+/// Splits at white space outside of quotes, and removes the quotes.
+fn words(options: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for letter in options.chars() {
+        match quote {
+            Some(open) if open == letter => quote = None,
+            None if letter == '"' || letter == '\'' => quote = Some(letter),
+            None if letter.is_whitespace() => words.push(String::new()),
+            _ => words.last_mut().into_iter().for_each(|word| word.push(letter)),
+        }
+    }
+    words
 }
 
 /// Options that choose our store, after what is there. Later options win in Java.
@@ -204,3 +218,6 @@ fn put_short_text(store: &mut Vec<u8>, text: &str) {
     store.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
     store.extend_from_slice(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;
