@@ -14,6 +14,7 @@ mod cgroup;
 pub mod cli;
 pub mod config;
 mod connection;
+pub mod doctor;
 mod exchange;
 pub mod identity;
 pub mod names;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(run) => weir::run::run(&run),
         Command::Agent(agent) => weir::node::run(&agent),
-        Command::Doctor { output } => weir::doctor::run(output),
+        Command::Doctor { output } => weir::views::doctor(output),
         Command::Validate(validate) => weir::views::validate(&validate),
         Command::Report(report) => weir::views::report(&report),
         Command::Ca(ca) => weir::views::ca(&ca),

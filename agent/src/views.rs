@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::authority::{Authority, Description};
-use crate::cli::{Ca, CaView, Output, Report, Validate};
+use crate::cli::{Ca, CaView, FAILURE, Output, Report, Validate};
 use crate::providers::Providers;
-use crate::{config, load_config, report};
+use crate::{config, load_config, report, runtime};
 
 pub fn validate(arguments: &Validate) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
@@ -21,6 +21,12 @@ pub fn validate(arguments: &Validate) -> anyhow::Result<ExitCode> {
     load_config(Some(&arguments.file))?;
     writeln!(out, "{}: ok", arguments.file.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails when this machine cannot capture.
+pub fn doctor(output: Output) -> anyhow::Result<ExitCode> {
+    let able = runtime(Some(1))?.block_on(crate::doctor::run(output))?;
+    Ok(if able { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) })
 }
 
 pub fn report(arguments: &Report) -> anyhow::Result<ExitCode> {
