@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::names::NameRule;
+use crate::testing::skip;
 
 fn names(rules: &[&str]) -> NameSet {
     rules.iter().map(|rule| NameRule::parse(rule).unwrap()).collect()
@@ -364,7 +365,7 @@ fn openssl_verify(
 fn skipped(program: &str) -> bool {
     let missing = Command::new(program).arg("--help").output().is_err();
     if missing {
-        eprintln!("SKIPPED: no {program} on this machine");
+        skip(&format!("no {program} on this machine"));
     }
     missing
 }

@@ -3,6 +3,7 @@
 use super::path::{Place, describe};
 use super::process::{started, unified};
 use super::*;
+use crate::testing::skip;
 
 const ID: &str = "3b1bd32ea0f7b4ec1e0d9a1d4b9a7c5f60718293a4b5c6d7e8f9012345678901";
 const OTHER: &str = "aaaabbbbccccddddeeeeffff0000111122223333444455556666777788889999";
@@ -239,7 +240,7 @@ fn mount() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
     if line.is_none() {
-        eprintln!("SKIPPED: no cgroup v2 on this machine");
+        skip("no cgroup v2 on this machine");
     }
     line.and_then(|line| line.split(' ').nth(1)).map(PathBuf::from)
 }
@@ -250,7 +251,7 @@ fn this_process_is_known() {
     let Some(mount) = mount() else { return };
     let own = unified(&std::fs::read_to_string("/proc/self/cgroup").unwrap()).unwrap();
     let Ok(metadata) = std::fs::metadata(mount.join(own.trim_start_matches('/'))) else {
-        eprintln!("SKIPPED: this process is outside its view of the cgroup tree");
+        skip("this process is outside its view of the cgroup tree");
         return;
     };
     let id = metadata.ino();

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::testing::skip;
 
 /// A cgroup of the test's own, removed at its end.
 struct Scratch(PathBuf);
@@ -11,7 +12,7 @@ impl Scratch {
         match fs::create_dir(&path) {
             Ok(()) => Some(Scratch(path)),
             Err(error) => {
-                eprintln!("SKIPPED: no cgroup can be made ({error})");
+                skip(&format!("no cgroup can be made ({error})"));
                 None
             }
         }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::authority::Authority;
 use crate::names::{NameRule, NameSet};
+use crate::testing::skip;
 
 fn roots(count: usize) -> Vec<CertificateDer<'static>> {
     let names: NameSet = [NameRule::parse("api.openai.com").unwrap()].into_iter().collect();
@@ -81,7 +82,7 @@ fn an_endless_nesting_ends() {
 #[test]
 fn the_store_of_this_machine_is_read() {
     let Some(store) = SHARED_STORES.iter().map(Path::new).find(|store| store.exists()) else {
-        eprintln!("SKIPPED: no Java trust store on this machine");
+        skip("no Java trust store on this machine");
         return;
     };
     let certificates = read(store).unwrap();
@@ -103,7 +104,7 @@ fn keytool_accepts_the_store() {
         .arg(&path)
         .output();
     let Ok(output) = output else {
-        eprintln!("SKIPPED: no keytool on this machine");
+        skip("no keytool on this machine");
         return;
     };
     let text = String::from_utf8_lossy(&output.stdout);
@@ -114,7 +115,7 @@ fn keytool_accepts_the_store() {
 #[test]
 fn a_plain_pkcs12_is_read() {
     if Command::new("keytool").arg("-help").output().is_err() {
-        eprintln!("SKIPPED: no keytool on this machine");
+        skip("no keytool on this machine");
         return;
     }
     let directory = TempDir::new().unwrap();
@@ -148,7 +149,7 @@ fn a_plain_pkcs12_is_read() {
 #[test]
 fn an_encrypted_store_is_not_guessed_at() {
     if Command::new("keytool").arg("-help").output().is_err() {
-        eprintln!("SKIPPED: no keytool on this machine");
+        skip("no keytool on this machine");
         return;
     }
     let directory = TempDir::new().unwrap();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
+use crate::testing::skip;
 
 /// Answers one request per connection for ever; the thread ends with the test process.
 fn serve(authority: &Authority, name: &str) -> u16 {
@@ -89,7 +90,7 @@ fn missing(program: &str, arguments: &[&str]) -> bool {
     let works =
         Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
     if !works {
-        eprintln!("SKIPPED: {program} {} does not run on this machine", arguments.join(" "));
+        skip(&format!("{program} {} does not run on this machine", arguments.join(" ")));
     }
     !works
 }
