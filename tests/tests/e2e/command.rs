@@ -77,7 +77,9 @@ fn an_unknown_model_has_no_price() {
     let answer = move |_: &weir_tests::Received| weir_tests::Answer::json(body.clone());
     rig.serve(Provider::named("api.openai.com").behaves(answer)).unwrap();
     let host = rig.workload().unwrap();
-    let run = Weir::on(&host, &rig).run(&ask("--http1.1")).unwrap();
+    let mut command = ask("--http1.1");
+    *command.iter_mut().rfind(|word| word.starts_with('{')).unwrap() = r#"{"model":"dreamt-up"}"#;
+    let run = Weir::on(&host, &rig).run(&command).unwrap();
     let record = run.records.exchange().unwrap();
     assert_eq!(
         (&record["model"], &record["cost"]["nanodollars"]),

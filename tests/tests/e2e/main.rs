@@ -15,6 +15,7 @@ mod crash;
 mod faithful;
 mod misbehaviour;
 mod rig;
+mod turns;
 
 use weir_tests::client::Version;
 

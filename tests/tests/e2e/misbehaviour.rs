@@ -93,7 +93,7 @@ fn a_head_that_never_ends() {
         ])
     };
     let Some(both) = see(Version::H1, endless) else { return };
-    assert_eq!(both.direct().end, End::Unreadable("the head does not end".into()));
+    assert!(matches!(both.direct().end, End::Unreadable(_)), "{:?}", both.direct());
     let seen = both.weir();
     assert_eq!(seen.status, None);
     assert!(!matches!(seen.end, End::Complete | End::Silence), "{seen:?}");
