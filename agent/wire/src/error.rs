@@ -9,7 +9,7 @@ mod class;
 
 use crate::answer::{Message, ProviderError};
 use crate::field::Field;
-use crate::json::{Node, Shape, Value};
+use crate::json::{Fields, Node, Shape, Value};
 
 /// Longer words are sentences.
 const WORD_MAX: usize = 128;
@@ -17,18 +17,18 @@ const WORD_MAX: usize = 128;
 /// `"error": {…}` or `"error": "…"`.
 pub(crate) static ERROR: Node = Node {
     bare: Some(Field::Error),
-    fields: &[
+    fields: Fields::of(&[
         ("type", Shape::Leaf(Field::ErrorKind)),
         ("code", Shape::Leaf(Field::ErrorCode)),
         ("status", Shape::Leaf(Field::ErrorStatus)),
         ("message", Shape::Leaf(Field::ErrorMessage)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 /// A body that came with an error status.
 pub(crate) static BODY: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("error", Shape::Tree(&ERROR)),
         ("object", Shape::Leaf(Field::OuterObject)),
         ("type", Shape::Leaf(Field::OuterKind)),
@@ -36,7 +36,7 @@ pub(crate) static BODY: Node = Node {
         ("code", Shape::Leaf(Field::OuterCode)),
         ("message", Shape::Leaf(Field::OuterMessage)),
         ("detail", Shape::Leaf(Field::OuterMessage)),
-    ],
+    ]),
     // Google wraps an error that meets a stream in an array.
     items: Shape::Tree(&BODY),
     ..Node::EMPTY

@@ -32,6 +32,8 @@ pub(crate) struct Facts {
     /// This document's figures: they count when its end has been seen.
     document: Figures,
     document_spare: Figures,
+    /// Whether this document has stated any figure.
+    stated: bool,
     in_spare: bool,
     in_delta: bool,
     choice: Choice,
@@ -63,6 +65,7 @@ impl Facts {
             spare: Figures::default(),
             document: Figures::default(),
             document_spare: Figures::default(),
+            stated: false,
             in_spare: false,
             in_delta: false,
             choice: Choice::default(),
@@ -73,7 +76,7 @@ impl Facts {
 
     /// The document has ended. Its figures replace earlier ones; what is broken does not count.
     pub(crate) fn end_document(&mut self, read: Result<(), Unread>) {
-        let (document, spare) = self.take_document(read);
+        let Some((document, spare)) = self.take_document(read) else { return };
         if !document.is_empty() {
             self.figures = document;
         }
@@ -84,23 +87,36 @@ impl Facts {
 
     /// The same, but figures replace earlier ones field by field.
     pub(crate) fn end_document_cumulative(&mut self, read: Result<(), Unread>) {
-        let (document, _) = self.take_document(read);
-        self.figures.update(&document);
+        if let Some((document, _)) = self.take_document(read) {
+            self.figures.update(&document);
+        }
     }
 
-    fn take_document(&mut self, read: Result<(), Unread>) -> (Figures, Figures) {
+    fn take_document(&mut self, read: Result<(), Unread>) -> Option<(Figures, Figures)> {
+        self.choice.position = 0;
+        if let Err(why) = read {
+            self.break_document(why);
+        }
+        if !self.stated {
+            return None;
+        }
+        self.stated = false;
+        let (document, spare) =
+            (std::mem::take(&mut self.document), std::mem::take(&mut self.document_spare));
+        read.is_ok().then_some((document, spare))
+    }
+
+    fn break_document(&mut self, why: Unread) {
+        self.unread(why);
         self.choice = Choice::default();
-        let document = std::mem::take(&mut self.document);
-        let spare = std::mem::take(&mut self.document_spare);
-        let Err(why) = read else { return (document, spare) };
-        self.unread.get_or_insert(why);
+        self.in_spare = false;
+        self.in_delta = false;
         self.calls.drop_pending();
         if !self.streamed {
             self.calls.clear();
             self.reasons.clear();
             self.server_tool_calls = None;
         }
-        (Figures::default(), Figures::default())
     }
 
     pub(crate) fn unread(&mut self, why: Unread) {
@@ -122,6 +138,7 @@ impl Facts {
     }
 
     fn figures(&mut self) -> &mut Figures {
+        self.stated = true;
         if self.in_spare { &mut self.document_spare } else { &mut self.document }
     }
 

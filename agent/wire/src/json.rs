@@ -4,11 +4,13 @@
 //! What nobody asked for is checked for its brackets and strings only. What is asked for is checked in full.
 
 mod bytes;
+mod fields;
 mod number;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub(crate) use fields::Fields;
 pub(crate) use number::{scaled, whole};
 
 use crate::call::Unread;
@@ -43,22 +45,13 @@ pub(crate) struct Node {
     pub(crate) scope: Option<Field>,
     /// For a scalar where an object or array was expected.
     pub(crate) bare: Option<Field>,
-    pub(crate) fields: &'static [(&'static str, Shape)],
+    pub(crate) fields: Fields,
     pub(crate) items: Shape,
 }
 
 impl Node {
     pub(crate) const EMPTY: Self =
-        Self { scope: None, bare: None, fields: &[], items: Shape::Skip };
-
-    fn field(&self, name: &[u8]) -> Shape {
-        for (known, shape) in self.fields {
-            if known.as_bytes() == name {
-                return *shape;
-            }
-        }
-        Shape::Skip
-    }
+        Self { scope: None, bare: None, fields: Fields::of(&[]), items: Shape::Skip };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +91,14 @@ enum State {
     After,
     Done,
     Bad(Unread),
+}
+
+/// Where a member of an object leads.
+enum Member {
+    /// To the next key.
+    Next(usize),
+    /// To whatever the state says.
+    Left(usize),
 }
 
 pub(crate) struct Scanner {
@@ -287,26 +288,68 @@ impl Scanner {
             b'}' if self.state == State::FirstKey => return self.close(true, at + 1, sink),
             _ => return self.bad(Unread::InvalidJson),
         }
-        let start = at + 1;
-        let stop = string_stop(bytes, start);
-        if stop < bytes.len() && bytes[stop] == b'"' {
-            self.name(&bytes[start..stop]);
-            if bytes.get(stop + 1) == Some(&b':') {
-                self.state = State::Value;
-                return stop + 2;
+        let node = self.node();
+        let mut key = at;
+        loop {
+            let start = key + 1;
+            let stop = string_stop(bytes, start);
+            if bytes.get(stop) != Some(&b'"') {
+                self.kept.clear();
+                self.kept.add(&bytes[start..stop]);
+                self.state = State::InKey;
+                return stop;
             }
-            self.state = State::Colon;
-            return stop + 1;
+            self.shape = node.fields.shape(&bytes[start..stop]);
+            if bytes.get(stop + 1) != Some(&b':') {
+                self.state = State::Colon;
+                return stop + 1;
+            }
+            match self.scalar(bytes, stop + 2, sink) {
+                Member::Next(next) => key = next,
+                Member::Left(next) => return next,
+            }
         }
-        self.kept.clear();
-        self.kept.add(&bytes[start..stop]);
-        self.state = State::InKey;
-        stop
     }
 
+    /// A scalar member and the comma after it, if both are whole: the way of most bytes.
     #[inline]
-    fn name(&mut self, name: &[u8]) {
-        self.shape = self.node().field(name);
+    fn scalar(&mut self, bytes: &[u8], mut at: usize, sink: &mut impl Sink) -> Member {
+        if bytes.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        let end = match bytes.get(at) {
+            Some(b'"') => {
+                let stop = string_stop(bytes, at + 1);
+                if bytes.get(stop) != Some(&b'"') {
+                    self.state = State::Value;
+                    return Member::Left(at);
+                }
+                self.whole_text(&bytes[at + 1..stop], sink);
+                stop + 1
+            }
+            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                let end = bare_end(bytes, at);
+                if end >= bytes.len() {
+                    self.state = State::Value;
+                    return Member::Left(at);
+                }
+                if !matches!(self.shape, Shape::Skip)
+                    && !yield_bare(self.shape, &bytes[at..end], sink)
+                {
+                    return Member::Left(self.bad(Unread::InvalidJson));
+                }
+                end
+            }
+            Some(_) | None => {
+                self.state = State::Value;
+                return Member::Left(at);
+            }
+        };
+        if bytes.get(end) == Some(&b',') && bytes.get(end + 1) == Some(&b'"') {
+            return Member::Next(end + 1);
+        }
+        self.state = State::After;
+        Member::Left(end)
     }
 
     fn colon(&mut self, bytes: &[u8], at: usize) -> usize {
@@ -328,8 +371,11 @@ impl Scanner {
             text::Read::Bad => self.bad(Unread::InvalidJson),
             text::Read::End(next) => {
                 let node = self.node();
-                self.shape =
-                    if self.kept.is_cut() { Shape::Skip } else { node.field(self.kept.text()) };
+                self.shape = if self.kept.is_cut() {
+                    Shape::Skip
+                } else {
+                    node.fields.shape(self.kept.text())
+                };
                 self.state = State::Colon;
                 next
             }
@@ -361,7 +407,12 @@ impl Scanner {
     #[inline]
     fn whole_text(&mut self, text: &[u8], sink: &mut impl Sink) {
         match self.shape {
-            Shape::Skip | Shape::Seen(_) => {}
+            Shape::Skip => {}
+            Shape::Seen(field) => {
+                if !text.is_empty() {
+                    sink.value(field, Value::Seen);
+                }
+            }
             Shape::Leaf(field) => sink.value(field, Value::Text(&text[..text.len().min(KEPT_MAX)])),
             Shape::Text(field) => {
                 sink.piece(field, text);

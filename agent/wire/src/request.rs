@@ -7,23 +7,23 @@
 use crate::call::Call;
 use crate::endpoint::{Dialect, Endpoint};
 use crate::field::Field;
-use crate::json::{KEPT_MAX, Node, Scanner, Shape, Sink, Value};
+use crate::json::{Fields, KEPT_MAX, Node, Scanner, Shape, Sink, Value};
 use Shape::{Leaf, Tree};
 
 /// OpenAI's and Anthropic's names do not clash.
 static ROOT: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("model", Leaf(Field::Model)),
         ("stream", Leaf(Field::Stream)),
         ("stream_options", Tree(&STREAM_OPTIONS)),
         ("tools", Tree(&TOOLS)),
         ("functions", Tree(&TOOLS)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static STREAM_OPTIONS: Node =
-    Node { fields: &[("include_usage", Leaf(Field::IncludeUsage))], ..Node::EMPTY };
+    Node { fields: Fields::of(&[("include_usage", Leaf(Field::IncludeUsage))]), ..Node::EMPTY };
 static TOOLS: Node = Node { scope: Some(Field::Items), items: Tree(&TOOL), ..Node::EMPTY };
 static TOOL: Node = Node { scope: Some(Field::Tool), ..Node::EMPTY };
 

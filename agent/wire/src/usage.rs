@@ -11,10 +11,12 @@ use crate::endpoint::words;
 
 words! {
     /// Where the figures come from. An estimate is never shown as a bill.
+    #[derive(Default)]
     UsageSource {
         Provider = "provider",
         Injected = "injected",
         Estimated = "estimated",
+        #[default]
         None = "none",
     }
 }
@@ -51,12 +53,6 @@ pub struct Stated {
     pub cache_creation_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
     pub total_tokens: Option<u64>,
-}
-
-impl Default for UsageSource {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl Usage {

@@ -11,13 +11,13 @@ use crate::call::Unread;
 use crate::error::ERROR;
 use crate::facts::{Facts, small};
 use crate::field::Field;
-use crate::json::{Node, Shape, Sink, Value};
+use crate::json::{Fields, Node, Shape, Sink, Value};
 use crate::usage::Figures;
 use Shape::{Leaf, Text, Tree};
 
 /// A message, or an event that holds one or a part of one.
 static ROOT: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("type", Leaf(Field::Type)),
         ("index", Leaf(Field::ItemIndex)),
         ("delta", Tree(&DELTA)),
@@ -28,16 +28,16 @@ static ROOT: Node = Node {
         ("stop_reason", Leaf(Field::FinishReason)),
         ("usage", Tree(&USAGE)),
         ("error", Tree(&ERROR)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static DELTA: Node = Node {
     scope: Some(Field::CallDelta),
-    fields: &[
+    fields: Fields::of(&[
         ("partial_json", Text(Field::CallArguments)),
         ("stop_reason", Leaf(Field::FinishReason)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
@@ -45,17 +45,17 @@ static CONTENT: Node = Node { items: Tree(&BLOCK), ..Node::EMPTY };
 
 static BLOCK: Node = Node {
     scope: Some(Field::Item),
-    fields: &[
+    fields: Fields::of(&[
         ("type", Leaf(Field::ItemType)),
         ("name", Leaf(Field::CallName)),
         ("input", Text(Field::CallArguments)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static USAGE: Node = Node {
     scope: Some(Field::Usage),
-    fields: &[
+    fields: Fields::of(&[
         ("input_tokens", Leaf(Field::InputTokens)),
         ("output_tokens", Leaf(Field::OutputTokens)),
         ("cache_read_input_tokens", Leaf(Field::Cached)),
@@ -64,24 +64,26 @@ static USAGE: Node = Node {
         ("output_tokens_details", Tree(&OUTPUT_DETAILS)),
         ("server_tool_use", Tree(&SERVER_TOOLS)),
         ("service_tier", Leaf(Field::ServiceTier)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static WRITES: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("ephemeral_5m_input_tokens", Leaf(Field::CacheWrite5m)),
         ("ephemeral_1h_input_tokens", Leaf(Field::CacheWrite1h)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static OUTPUT_DETAILS: Node =
-    Node { fields: &[("thinking_tokens", Leaf(Field::Reasoning))], ..Node::EMPTY };
+    Node { fields: Fields::of(&[("thinking_tokens", Leaf(Field::Reasoning))]), ..Node::EMPTY };
 
 /// Fetches are free, searches are billed by the piece.
-static SERVER_TOOLS: Node =
-    Node { fields: &[("web_search_requests", Leaf(Field::WebSearches))], ..Node::EMPTY };
+static SERVER_TOOLS: Node = Node {
+    fields: Fields::of(&[("web_search_requests", Leaf(Field::WebSearches))]),
+    ..Node::EMPTY
+};
 
 pub(crate) struct AnthropicMessages {
     facts: Facts,

@@ -8,12 +8,12 @@ use crate::call::Unread;
 use crate::error::ERROR;
 use crate::facts::Facts;
 use crate::field::Field;
-use crate::json::{Node, Shape, Sink, Value};
+use crate::json::{Fields, Node, Shape, Sink, Value};
 use crate::usage::Figures;
 use Shape::{Leaf, Seen, Text, Tree};
 
 static ROOT: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("model", Leaf(Field::Model)),
         ("choices", Tree(&CHOICES)),
         ("usage", Tree(&USAGE)),
@@ -26,7 +26,7 @@ static ROOT: Node = Node {
         ("code", Leaf(Field::OuterCode)),
         ("message", Leaf(Field::OuterMessage)),
         ("value", Seen(Field::Content)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
@@ -34,27 +34,27 @@ static CHOICES: Node = Node { items: Tree(&CHOICE), ..Node::EMPTY };
 
 static CHOICE: Node = Node {
     scope: Some(Field::Choice),
-    fields: &[
+    fields: Fields::of(&[
         ("index", Leaf(Field::ChoiceIndex)),
         ("delta", Tree(&DELTA)),
         ("finish_reason", Leaf(Field::FinishReason)),
         ("message", Tree(&MESSAGE)),
         ("text", Seen(Field::Content)),
         ("usage", Tree(&SPARE_USAGE)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static DELTA: Node = Node {
     scope: Some(Field::Delta),
-    fields: &[
+    fields: Fields::of(&[
         ("content", Seen(Field::Content)),
         ("reasoning_content", Seen(Field::Content)),
         ("reasoning", Seen(Field::Content)),
         ("refusal", Seen(Field::Content)),
         ("tool_calls", Tree(&CALL_DELTAS)),
         ("function_call", Tree(&FUNCTION_DELTA)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
@@ -62,21 +62,21 @@ static CALL_DELTAS: Node = Node { items: Tree(&CALL_DELTA), ..Node::EMPTY };
 
 static CALL_DELTA: Node = Node {
     scope: Some(Field::CallDelta),
-    fields: &[
+    fields: Fields::of(&[
         ("index", Leaf(Field::CallIndex)),
         ("id", Leaf(Field::CallId)),
         ("function", Tree(&FUNCTION)),
         ("custom", Tree(&FUNCTION)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static MESSAGE: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("tool_calls", Tree(&CALLS)),
         ("function_call", Tree(&FUNCTION_CALL)),
         ("content", Seen(Field::Content)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
@@ -84,16 +84,16 @@ static CALLS: Node = Node { items: Tree(&CALL), ..Node::EMPTY };
 
 static CALL: Node = Node {
     scope: Some(Field::Call),
-    fields: &[("function", Tree(&FUNCTION)), ("custom", Tree(&FUNCTION))],
+    fields: Fields::of(&[("function", Tree(&FUNCTION)), ("custom", Tree(&FUNCTION))]),
     ..Node::EMPTY
 };
 
-static FUNCTION: Node = Node { fields: FUNCTION_FIELDS, ..Node::EMPTY };
+static FUNCTION: Node = Node { fields: Fields::of(FUNCTION_FIELDS), ..Node::EMPTY };
 /// The older shape: one call, without a place.
 static FUNCTION_CALL: Node =
-    Node { scope: Some(Field::Call), fields: FUNCTION_FIELDS, ..Node::EMPTY };
+    Node { scope: Some(Field::Call), fields: Fields::of(FUNCTION_FIELDS), ..Node::EMPTY };
 static FUNCTION_DELTA: Node =
-    Node { scope: Some(Field::CallDelta), fields: FUNCTION_FIELDS, ..Node::EMPTY };
+    Node { scope: Some(Field::CallDelta), fields: Fields::of(FUNCTION_FIELDS), ..Node::EMPTY };
 
 const FUNCTION_FIELDS: &[(&str, Shape)] = &[
     ("name", Leaf(Field::CallName)),
@@ -102,8 +102,10 @@ const FUNCTION_FIELDS: &[(&str, Shape)] = &[
     ("input", Text(Field::CallArguments)),
 ];
 
-static X_GROQ: Node =
-    Node { fields: &[("usage", Tree(&SPARE_USAGE)), ("error", Tree(&ERROR))], ..Node::EMPTY };
+static X_GROQ: Node = Node {
+    fields: Fields::of(&[("usage", Tree(&SPARE_USAGE)), ("error", Tree(&ERROR))]),
+    ..Node::EMPTY
+};
 
 pub(crate) struct OpenAiChat {
     facts: Facts,

@@ -7,16 +7,16 @@ use crate::call::Unread;
 use crate::error::ERROR;
 use crate::facts::Facts;
 use crate::field::Field;
-use crate::json::{Node, Shape, Sink, Value};
+use crate::json::{Fields, Node, Shape, Sink, Value};
 use crate::usage::Figures;
 
 static ROOT: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("data", Shape::Seen(Field::Content)),
         ("model", Shape::Leaf(Field::Model)),
         ("usage", Shape::Tree(&USAGE)),
         ("error", Shape::Tree(&ERROR)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 

@@ -12,7 +12,7 @@ use crate::calls::{hash::ArgumentsHash, short_name};
 use crate::error::ERROR;
 use crate::facts::{Facts, small};
 use crate::field::Field;
-use crate::json::{Node, Shape, Sink, Value};
+use crate::json::{Fields, Node, Shape, Sink, Value};
 use crate::usage::Figures;
 use Shape::{Leaf, Text, Tree};
 
@@ -21,7 +21,7 @@ const ITEMS_MAX: usize = 1024;
 
 /// A response, or an event that holds one or a part of one.
 static ROOT: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("type", Leaf(Field::Type)),
         ("output_index", Leaf(Field::ItemIndex)),
         ("item", Tree(&ITEM)),
@@ -35,17 +35,18 @@ static ROOT: Node = Node {
         ("error", Tree(&ERROR)),
         ("code", Leaf(Field::OuterCode)),
         ("message", Leaf(Field::OuterMessage)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
-static INCOMPLETE: Node = Node { fields: &[("reason", Leaf(Field::FinishReason))], ..Node::EMPTY };
+static INCOMPLETE: Node =
+    Node { fields: Fields::of(&[("reason", Leaf(Field::FinishReason))]), ..Node::EMPTY };
 
 static OUTPUT: Node = Node { scope: Some(Field::Items), items: Tree(&ITEM), ..Node::EMPTY };
 
 static ITEM: Node = Node {
     scope: Some(Field::Item),
-    fields: &[
+    fields: Fields::of(&[
         ("type", Leaf(Field::ItemType)),
         ("name", Leaf(Field::CallName)),
         ("arguments", Text(Field::CallArguments)),
@@ -54,13 +55,13 @@ static ITEM: Node = Node {
         ("action", Text(Field::CallArguments)),
         ("operation", Text(Field::CallArguments)),
         ("execution", Leaf(Field::Status)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static USAGE: Node = Node {
     scope: Some(Field::Usage),
-    fields: &[
+    fields: Fields::of(&[
         ("input_tokens", Leaf(Field::InputTokens)),
         ("output_tokens", Leaf(Field::OutputTokens)),
         ("total_tokens", Leaf(Field::TotalTokens)),
@@ -70,24 +71,24 @@ static USAGE: Node = Node {
         ("cost", Leaf(Field::StatedCost)),
         ("is_byok", Leaf(Field::OwnKey)),
         ("cost_in_usd_ticks", Leaf(Field::StatedCostTicks)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static INPUT_DETAILS: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("cached_tokens", Leaf(Field::Cached)),
         ("cache_write_tokens", Leaf(Field::CacheWrite)),
         ("audio_tokens", Leaf(Field::InputAudio)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static OUTPUT_DETAILS: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("reasoning_tokens", Leaf(Field::Reasoning)),
         ("audio_tokens", Leaf(Field::OutputAudio)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 

@@ -2,13 +2,13 @@
 //! Inclusive: cached tokens are part of `prompt_tokens`, reasoning is part of `completion_tokens`.
 
 use crate::field::Field;
-use crate::json::{Node, Shape};
+use crate::json::{Fields, Node, Shape};
 use Shape::{Leaf, Tree};
 
 pub(super) static USAGE: Node =
-    Node { scope: Some(Field::Usage), fields: USAGE_FIELDS, ..Node::EMPTY };
+    Node { scope: Some(Field::Usage), fields: Fields::of(USAGE_FIELDS), ..Node::EMPTY };
 pub(super) static SPARE_USAGE: Node =
-    Node { scope: Some(Field::SpareUsage), fields: USAGE_FIELDS, ..Node::EMPTY };
+    Node { scope: Some(Field::SpareUsage), fields: Fields::of(USAGE_FIELDS), ..Node::EMPTY };
 
 const USAGE_FIELDS: &[(&str, Shape)] = &[
     ("prompt_tokens", Leaf(Field::InputTokens)),
@@ -35,23 +35,23 @@ const USAGE_FIELDS: &[(&str, Shape)] = &[
 
 static COST: Node = Node {
     bare: Some(Field::StatedCost),
-    fields: &[("total_cost", Leaf(Field::StatedCost))],
+    fields: Fields::of(&[("total_cost", Leaf(Field::StatedCost))]),
     ..Node::EMPTY
 };
 
 static INPUT_DETAILS: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("cached_tokens", Leaf(Field::Cached)),
         ("cache_write_tokens", Leaf(Field::CacheWrite)),
         ("audio_tokens", Leaf(Field::InputAudio)),
-    ],
+    ]),
     ..Node::EMPTY
 };
 
 static OUTPUT_DETAILS: Node = Node {
-    fields: &[
+    fields: Fields::of(&[
         ("reasoning_tokens", Leaf(Field::Reasoning)),
         ("audio_tokens", Leaf(Field::OutputAudio)),
-    ],
+    ]),
     ..Node::EMPTY
 };
