@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a change goes in, cheapest first.
 
-use crate::{cargo, demo, step, test, tidy};
+use crate::{cargo, demo, ebpf, step, test, tidy};
 use anyhow::Result;
 use std::process::Command;
 
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<()> {
     let mut kernel = cargo::locked("clippy");
     kernel.args(["--manifest-path", KERNEL_MANIFEST, "--lib", "--tests"]);
     step::run("Lints of the kernel half's shared parts", deny_warnings(&mut kernel))?;
+    ebpf::run(true)?;
     test::run()?;
     demo::run_quietly()
 }

@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod demo;
+mod ebpf;
 mod packages;
 mod step;
 mod test;
@@ -27,6 +28,12 @@ enum Task {
     Test,
     /// Format, lints, tidy, the kernel object, every test, the demo: what CI runs
     Ci,
+    /// Build the kernel half and write the object that is committed beside its source
+    Ebpf {
+        /// Write nothing; fail if the committed object is not what its source gives
+        #[arg(long)]
+        check: bool,
+    },
     /// Compare weir with nginx, a bare relay and no proxy at all
     Bench(bench::Arguments),
     /// Check what the compiler cannot: who may import what, and what must not be in a tracked file
@@ -38,6 +45,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test => test::run(),
         Task::Ci => ci::run(),
+        Task::Ebpf { check } => ebpf::run(check),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Tidy => tidy::run(),
     };

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test of every package, counted up, with what was skipped and why.
 //!
-//! A test that cannot run here writes `skipped: NAME: WHY` to stderr, past the runner's capture, and returns; the
-//! runner calls it passed, so it is taken off that count here. In CI a skip is a failure.
+//! A test that cannot run here writes `skipped: WHY` and returns; the runner calls it passed, so it is taken off that
+//! count here. In CI a skip is a failure.
 
 mod tally;
 
@@ -19,10 +19,20 @@ pub(crate) fn run() -> Result<()> {
     // The end-to-end tests run the binary, which a test build alone would not make.
     step::run("Building weir", cargo::locked("build").args(["--workspace", "--bins"]))?;
     let mut workspace = cargo::locked("test");
-    healthy &= count(workspace.args(["--workspace", "--no-fail-fast"]), &mut tally)?;
+    healthy &= count(
+        workspace.args(["--workspace", "--no-fail-fast", "--", "--show-output"]),
+        &mut tally,
+    )?;
     let mut kernel = cargo::locked("test");
     healthy &= count(
-        kernel.args(["--manifest-path", KERNEL_MANIFEST, "--lib", "--no-fail-fast"]),
+        kernel.args([
+            "--manifest-path",
+            KERNEL_MANIFEST,
+            "--lib",
+            "--no-fail-fast",
+            "--",
+            "--show-output",
+        ]),
         &mut tally,
     )?;
     report(&tally, healthy)

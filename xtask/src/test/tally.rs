@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// What a test writes when it cannot run here.
+/// What a test writes when it cannot run here; capitals do not matter.
 const SKIP_MARK: &str = "skipped: ";
+
+/// Around the name of a test whose output the runner shows.
+const OUTPUT_OF: (&str, &str) = ("---- ", " stdout ----");
 
 #[derive(Default, Debug)]
 pub(super) struct Tally {
@@ -14,6 +17,8 @@ pub(super) struct Tally {
     reasons: Vec<String>,
     /// Names of tests that the runner ignores, with their reasons
     ignores: Vec<String>,
+    /// Whose output is being shown
+    current: Option<String>,
 }
 
 impl Tally {
@@ -23,9 +28,16 @@ impl Tally {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
             self.ignored += count(counts, "ignored");
-        } else if let Some(at) = line.find(SKIP_MARK) {
+            self.current = None;
+        } else if let Some(at) = line.to_ascii_lowercase().find(SKIP_MARK) {
             // The runner may have written the test's name on the same line before it ran it.
-            self.reasons.push(line[at + SKIP_MARK.len()..].to_owned());
+            let reason = &line[at + SKIP_MARK.len()..];
+            let named = self.current.as_ref().map(|name| format!("{name}: {reason}"));
+            self.reasons.push(named.unwrap_or_else(|| reason.to_owned()));
+        } else if let Some(name) =
+            line.strip_prefix(OUTPUT_OF.0).and_then(|rest| rest.strip_suffix(OUTPUT_OF.1))
+        {
+            self.current = Some(name.to_owned());
         } else if let Some((name, reason)) =
             line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored"))
         {

@@ -29,3 +29,16 @@ test result: ok. 9 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
     let skips: Vec<_> = tally.skips().map(String::as_str).collect();
     assert_eq!(skips, ["capture_v6: needs root", "learns: no cgroup v2", "slow: takes an hour"]);
 }
+
+#[test]
+fn a_reason_in_shown_output_gets_the_name_of_its_test() {
+    let output = "
+---- capture::learns_v6 stdout ----
+SKIPPED: it needs root
+
+test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+    let tally = tally(output);
+    assert_eq!(tally.to_string(), "1 passed, 0 failed, 1 skipped");
+    assert!(tally.skips().eq(["capture::learns_v6: it needs root"]));
+}
