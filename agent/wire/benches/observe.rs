@@ -1,5 +1,5 @@
 //! What observing costs, beside one `serde_json` pass that ignores everything: `cargo bench -p weir-wire`.
-//! Rounds are interleaved; the median of each is shown.
+//! Rounds are interleaved; the median of each is shown. An argument picks the rows that contain it.
 
 #![expect(
     clippy::print_stdout,
@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde::de::IgnoredAny;
 use weir_wire::{Endpoint, RequestObserver, ResponseObserver, detect};
 
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 101;
 const FRAMES: usize = 2000;
 
 fn main() {
@@ -46,6 +46,9 @@ fn streams() -> Vec<(&'static str, Endpoint, String)> {
 
 /// A push per frame, as they arrive.
 fn stream(name: &str, endpoint: Endpoint, frame: &str) {
+    if !asked(name) {
+        return;
+    }
     let json = &frame[frame.find("data: ").unwrap() + 6..frame.trim_end().len()];
     let mut observer = ResponseObserver::new(endpoint, 200, Some("text/event-stream"), [1; 32]);
     let mine = || (0..FRAMES).for_each(|_| observer.push(black_box(frame.as_bytes())));
@@ -54,6 +57,9 @@ fn stream(name: &str, endpoint: Endpoint, frame: &str) {
 }
 
 fn request(name: &str, body: &str) {
+    if !asked(name) {
+        return;
+    }
     let endpoint = detect("api.openai.com", "POST", "/v1/chat/completions").unwrap();
     let mine = || {
         let mut observer = RequestObserver::new(endpoint);
@@ -85,6 +91,11 @@ fn compare(mut theirs: impl FnMut(), mut mine: impl FnMut()) -> (f64, f64) {
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
+}
+
+/// Whether this row was asked for.
+fn asked(name: &str) -> bool {
+    std::env::args().skip(1).filter(|word| !word.starts_with('-')).all(|word| name.contains(&word))
 }
 
 fn show(name: &str, (theirs, mine): (f64, f64), count: f64) {

@@ -9,7 +9,7 @@ mod openai_usage;
 
 use crate::answer::Answer;
 use crate::call::Unread;
-use crate::json::{Node, Sink};
+use crate::json::{Shape, Sink};
 
 /// Whether an event can say anything that is asked for.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ pub(crate) enum Interest {
 
 /// One document at a time: a whole body, or an event of a stream.
 pub(crate) trait Dialect: Sink + Send {
-    fn root(&self) -> &'static Node;
+    fn root(&self) -> &'static Shape;
     /// Documents will be events of a stream.
     fn streamed(&mut self);
     /// An event with this name is next.

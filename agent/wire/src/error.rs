@@ -27,7 +27,9 @@ pub(crate) static ERROR: Node = Node {
 };
 
 /// A body that came with an error status.
-pub(crate) static BODY: Node = Node {
+pub(crate) static BODY: Shape = Shape::Tree(&BODY_NODE);
+
+static BODY_NODE: Node = Node {
     fields: Fields::of(&[
         ("error", Shape::Tree(&ERROR)),
         ("object", Shape::Leaf(Field::OuterObject)),
@@ -38,7 +40,7 @@ pub(crate) static BODY: Node = Node {
         ("detail", Shape::Leaf(Field::OuterMessage)),
     ]),
     // Google wraps an error that meets a stream in an array.
-    items: Shape::Tree(&BODY),
+    items: Shape::Tree(&BODY_NODE),
     ..Node::EMPTY
 };
 

@@ -101,8 +101,10 @@ enum Member {
     Left(usize),
 }
 
+static NONE: Node = Node::EMPTY;
+
 pub(crate) struct Scanner {
-    root: &'static Node,
+    root: &'static Shape,
     state: State,
     /// One bit a level, innermost lowest: set for an object.
     objects: u128,
@@ -111,21 +113,21 @@ pub(crate) struct Scanner {
     nested_from: u32,
     nodes: [&'static Node; TRACKED_MAX],
     /// What the value that comes, or is being read, is for.
-    shape: Shape,
+    shape: &'static Shape,
     escape: Escape,
     kept: Short<KEPT_MAX>,
 }
 
 impl Scanner {
-    pub(crate) fn new(root: &'static Node) -> Self {
+    pub(crate) fn new(root: &'static Shape) -> Self {
         Self {
             root,
             state: State::Value,
             objects: 0,
             depth: 0,
             nested_from: 0,
-            nodes: [root; TRACKED_MAX],
-            shape: Shape::Tree(root),
+            nodes: [&NONE; TRACKED_MAX],
+            shape: root,
             escape: Escape::None,
             kept: Short::new(),
         }
@@ -136,7 +138,7 @@ impl Scanner {
         self.state = State::Value;
         self.depth = 0;
         self.objects = 0;
-        self.shape = Shape::Tree(self.root);
+        self.shape = self.root;
         self.escape = Escape::None;
     }
 
@@ -211,14 +213,14 @@ impl Scanner {
         let level = self.depth as usize;
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(object);
-        match self.shape {
+        match *self.shape {
             Shape::Tree(node) if level < TRACKED_MAX => {
                 self.nodes[level] = node;
                 if let Some(scope) = node.scope {
                     sink.begin(scope);
                 }
                 self.state = if object { State::FirstKey } else { State::FirstItem };
-                self.shape = node.items;
+                self.shape = &node.items;
                 return at + 1;
             }
             Shape::Seen(field) => sink.value(field, Value::Seen),
@@ -262,7 +264,7 @@ impl Scanner {
                 at + 1
             }
             b',' => {
-                self.shape = self.node().items;
+                self.shape = &self.node().items;
                 self.state = State::Value;
                 at + 1
             }
@@ -333,8 +335,8 @@ impl Scanner {
                     self.state = State::Value;
                     return Member::Left(at);
                 }
-                if !matches!(self.shape, Shape::Skip)
-                    && !yield_bare(self.shape, &bytes[at..end], sink)
+                if !matches!(*self.shape, Shape::Skip)
+                    && !yield_bare(*self.shape, &bytes[at..end], sink)
                 {
                     return Member::Left(self.bad(Unread::InvalidJson));
                 }
@@ -372,7 +374,7 @@ impl Scanner {
             text::Read::End(next) => {
                 let node = self.node();
                 self.shape = if self.kept.is_cut() {
-                    Shape::Skip
+                    &Shape::Skip
                 } else {
                     node.fields.shape(self.kept.text())
                 };
@@ -384,10 +386,10 @@ impl Scanner {
 
     #[inline]
     fn open_text(&mut self, bytes: &[u8], start: usize, sink: &mut impl Sink) -> usize {
-        if let Shape::Seen(field) = self.shape {
+        if let Shape::Seen(field) = *self.shape {
             // A string cut right after its quote is decided by its next byte.
             if start < bytes.len() {
-                self.shape = Shape::Skip;
+                self.shape = &Shape::Skip;
                 if bytes[start] != b'"' {
                     sink.value(field, Value::Seen);
                 }
@@ -406,7 +408,7 @@ impl Scanner {
 
     #[inline]
     fn whole_text(&mut self, text: &[u8], sink: &mut impl Sink) {
-        match self.shape {
+        match *self.shape {
             Shape::Skip => {}
             Shape::Seen(field) => {
                 if !text.is_empty() {
@@ -428,14 +430,14 @@ impl Scanner {
 
     /// A string with an escape in it, or cut by the end of a push.
     fn in_text(&mut self, bytes: &[u8], at: usize, sink: &mut impl Sink) -> usize {
-        if let Shape::Seen(field) = self.shape {
-            self.shape = Shape::Skip;
+        if let Shape::Seen(field) = *self.shape {
+            self.shape = &Shape::Skip;
             if bytes[at] != b'"' {
                 sink.value(field, Value::Seen);
             }
         }
         let kept = &mut self.kept;
-        let shape = self.shape;
+        let shape = *self.shape;
         let read = match shape {
             Shape::Skip | Shape::Seen(_) => self.escape.pass(bytes, at),
             Shape::Leaf(_) | Shape::Tree(_) => self.escape.read(bytes, at, |piece| kept.add(piece)),
@@ -465,7 +467,7 @@ impl Scanner {
     fn open_bare(&mut self, bytes: &[u8], at: usize, sink: &mut impl Sink) -> usize {
         let end = bare_end(bytes, at);
         if end < bytes.len() {
-            let shape = self.shape;
+            let shape = *self.shape;
             if !matches!(shape, Shape::Skip) && !yield_bare(shape, &bytes[at..end], sink) {
                 return self.bad(Unread::InvalidJson);
             }
@@ -491,7 +493,7 @@ impl Scanner {
     }
 
     fn end_bare(&mut self, sink: &mut impl Sink) {
-        let shape = self.shape;
+        let shape = *self.shape;
         if !matches!(shape, Shape::Skip) && !yield_bare(shape, self.kept.text(), sink) {
             self.state = State::Bad(Unread::InvalidJson);
             return;
@@ -501,7 +503,7 @@ impl Scanner {
 
     fn nested(&mut self, bytes: &[u8], at: usize, sink: &mut impl Sink) -> usize {
         let end = self.nested_run(bytes, at);
-        if let Shape::Text(field) = self.shape {
+        if let Shape::Text(field) = *self.shape {
             sink.piece(field, &bytes[at..end.min(bytes.len())]);
             if self.state == State::Done || self.state == State::After {
                 sink.end(field);
@@ -554,7 +556,7 @@ impl Scanner {
             text::Read::Bad => return self.bad(Unread::InvalidJson),
         };
         self.state = read;
-        if let Shape::Text(field) = self.shape {
+        if let Shape::Text(field) = *self.shape {
             sink.piece(field, &bytes[at..next]);
         }
         next

@@ -22,6 +22,8 @@ static ROOT: Node = Node {
     ..Node::EMPTY
 };
 
+static START: Shape = Tree(&ROOT);
+
 static STREAM_OPTIONS: Node =
     Node { fields: Fields::of(&[("include_usage", Leaf(Field::IncludeUsage))]), ..Node::EMPTY };
 static TOOLS: Node = Node { scope: Some(Field::Items), items: Tree(&TOOL), ..Node::EMPTY };
@@ -39,7 +41,7 @@ struct Asked {
 impl RequestObserver {
     pub fn new(endpoint: Endpoint) -> Self {
         let reads = endpoint.dialect != Dialect::Other;
-        Self { reading: reads.then(|| (Box::new(Scanner::new(&ROOT)), Asked::default())) }
+        Self { reading: reads.then(|| (Box::new(Scanner::new(&START)), Asked::default())) }
     }
 
     pub fn push(&mut self, body: &[u8]) {

@@ -32,6 +32,8 @@ static ROOT: Node = Node {
     ..Node::EMPTY
 };
 
+static START: Shape = Tree(&ROOT);
+
 static DELTA: Node = Node {
     scope: Some(Field::CallDelta),
     fields: Fields::of(&[
@@ -160,8 +162,8 @@ impl AnthropicMessages {
 }
 
 impl Dialect for AnthropicMessages {
-    fn root(&self) -> &'static Node {
-        &ROOT
+    fn root(&self) -> &'static Shape {
+        &START
     }
 
     fn streamed(&mut self) {

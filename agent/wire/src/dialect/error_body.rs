@@ -5,7 +5,7 @@ use crate::answer::Answer;
 use crate::call::Unread;
 use crate::error::{BODY, ErrorRead};
 use crate::field::Field;
-use crate::json::{Node, Sink, Value};
+use crate::json::{Shape, Sink, Value};
 
 #[derive(Default)]
 pub(crate) struct ErrorBody {
@@ -15,7 +15,7 @@ pub(crate) struct ErrorBody {
 }
 
 impl Dialect for ErrorBody {
-    fn root(&self) -> &'static Node {
+    fn root(&self) -> &'static Shape {
         &BODY
     }
 

@@ -30,6 +30,8 @@ static ROOT: Node = Node {
     ..Node::EMPTY
 };
 
+static START: Shape = Tree(&ROOT);
+
 static CHOICES: Node = Node { items: Tree(&CHOICE), ..Node::EMPTY };
 
 static CHOICE: Node = Node {
@@ -118,8 +120,8 @@ impl OpenAiChat {
 }
 
 impl Dialect for OpenAiChat {
-    fn root(&self) -> &'static Node {
-        &ROOT
+    fn root(&self) -> &'static Shape {
+        &START
     }
 
     fn streamed(&mut self) {

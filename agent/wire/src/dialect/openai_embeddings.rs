@@ -20,6 +20,8 @@ static ROOT: Node = Node {
     ..Node::EMPTY
 };
 
+static START: Shape = Shape::Tree(&ROOT);
+
 pub(crate) struct OpenAiEmbeddings {
     facts: Facts,
 }
@@ -31,8 +33,8 @@ impl OpenAiEmbeddings {
 }
 
 impl Dialect for OpenAiEmbeddings {
-    fn root(&self) -> &'static Node {
-        &ROOT
+    fn root(&self) -> &'static Shape {
+        &START
     }
 
     fn streamed(&mut self) {

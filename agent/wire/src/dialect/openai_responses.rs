@@ -39,6 +39,8 @@ static ROOT: Node = Node {
     ..Node::EMPTY
 };
 
+static START: Shape = Tree(&ROOT);
+
 static INCOMPLETE: Node =
     Node { fields: Fields::of(&[("reason", Leaf(Field::FinishReason))]), ..Node::EMPTY };
 
@@ -198,8 +200,8 @@ impl Reading {
 }
 
 impl Dialect for OpenAiResponses {
-    fn root(&self) -> &'static Node {
-        &ROOT
+    fn root(&self) -> &'static Shape {
+        &START
     }
 
     fn streamed(&mut self) {

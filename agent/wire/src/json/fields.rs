@@ -20,12 +20,12 @@ impl Fields {
     }
 
     #[inline]
-    pub(super) fn shape(&self, name: &[u8]) -> Shape {
+    pub(super) fn shape(&self, name: &[u8]) -> &'static Shape {
         if look(name) & self.looks == 0 {
-            return Shape::Skip;
+            return &Shape::Skip;
         }
         let known = self.names.iter().find(|(known, _)| known.as_bytes() == name);
-        known.map_or(Shape::Skip, |(_, shape)| *shape)
+        known.map_or(&Shape::Skip, |(_, shape)| shape)
     }
 }
 
