@@ -320,6 +320,10 @@ impl Relay<'_> {
                 self.keep = false;
                 Ended::Whole
             }
+            // The provider ended because the client had.
+            Stopped::SourceEnded(end) if self.request_state == RequestState::HalfClosed => {
+                Ended::Client(end)
+            }
             Stopped::SourceEnded(end) => Ended::Provider(end, "answer cut"),
             Stopped::SinkFailed(end) => Ended::Client(end),
             Stopped::Ambiguous(Ambiguous(why)) => Ended::Unreadable(why),
