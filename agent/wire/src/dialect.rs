@@ -20,6 +20,10 @@ pub(crate) enum Interest {
 
 /// One document at a time: a whole body, or an event of a stream.
 pub(crate) trait Dialect: Sink + Send {
+    /// Whether scalars at the top of an event say the same again when they are told again: then a beginning that is
+    /// the last event's need not be read.
+    const TOP_IS_REPEATABLE: bool = false;
+
     fn root(&self) -> &'static Shape;
     /// Documents will be events of a stream.
     fn streamed(&mut self);

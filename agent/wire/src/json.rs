@@ -114,6 +114,9 @@ pub(crate) struct Scanner {
     nodes: [&'static Node; TRACKED_MAX],
     /// What the value that comes, or is being read, is for.
     shape: &'static Shape,
+    /// Whether the beginning is being measured, and its length so far.
+    measuring: bool,
+    beginning: usize,
     escape: Escape,
     kept: Short<KEPT_MAX>,
 }
@@ -128,6 +131,8 @@ impl Scanner {
             nested_from: 0,
             nodes: [&NONE; TRACKED_MAX],
             shape: root,
+            measuring: false,
+            beginning: 0,
             escape: Escape::None,
             kept: Short::new(),
         }
@@ -167,6 +172,26 @@ impl Scanner {
             | State::InNestedText
             | State::After => Err(Unread::Truncated),
         }
+    }
+
+    /// The first bytes of a document. Returns how many of them, up to a key of the outermost object, yielded nothing
+    /// but scalars: another document that begins with the same bytes may be resumed after them.
+    pub(crate) fn push_first(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
+        self.measuring = true;
+        self.beginning = 0;
+        self.push(bytes, sink);
+        self.measuring = false;
+        self.beginning
+    }
+
+    /// Goes on as if a beginning had just been read.
+    pub(crate) fn resume(&mut self) {
+        if let Shape::Tree(node) = *self.root {
+            self.nodes[0] = node;
+        }
+        self.objects = 1;
+        self.depth = 1;
+        self.state = State::Key;
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8], sink: &mut impl Sink) {
@@ -302,6 +327,10 @@ impl Scanner {
                 return stop;
             }
             self.shape = node.fields.shape(&bytes[start..stop]);
+            if self.measuring && matches!(*self.shape, Shape::Tree(_) | Shape::Text(_)) {
+                self.measuring = false;
+                self.beginning = key;
+            }
             if bytes.get(stop + 1) != Some(&b':') {
                 self.state = State::Colon;
                 return stop + 1;

@@ -13,6 +13,8 @@ use crate::json::Scanner;
 use crate::sse::{Events, Sse};
 
 const DONE: &[u8] = b"[DONE]";
+/// A longer common beginning of events is read again.
+const BEGINNING_MAX: usize = 1024;
 
 pub struct ResponseObserver {
     reader: Option<Box<dyn Read + Send>>,
@@ -115,8 +117,13 @@ enum Framing {
 impl<D: Dialect> Reading<D> {
     fn new(dialect: D, status: u16, events: bool) -> Self {
         let scanner = Scanner::new(dialect.root());
-        let documents =
-            Documents { dialect: Box::new(dialect), scanner, interest: Interest::Read, done: 0 };
+        let documents = Documents {
+            beginning: Vec::new(),
+            dialect: Box::new(dialect),
+            scanner,
+            interest: Interest::Read,
+            done: 0,
+        };
         Self { status, events, framing: Framing::Unknown, sse: Sse::new(), documents }
     }
 
@@ -173,6 +180,8 @@ struct Documents<D> {
     interest: Interest,
     /// How much of `[DONE]` this document has been.
     done: usize,
+    /// What the last event began with, up to where its content begins: ids, a model, a date.
+    beginning: Vec<u8>,
 }
 
 impl<D: Dialect> Events for Documents<D> {
@@ -185,10 +194,16 @@ impl<D: Dialect> Events for Documents<D> {
         if self.interest == Interest::Pass {
             return;
         }
-        if self.scanner.is_untouched() && (self.done > 0 || bytes.first() == Some(&b'[')) {
+        if !self.scanner.is_untouched() {
+            return self.scanner.push(bytes, &mut *self.dialect);
+        }
+        if self.done > 0 || bytes.first() == Some(&b'[') {
             return self.maybe_done(bytes);
         }
-        self.scanner.push(bytes, &mut *self.dialect);
+        if !D::TOP_IS_REPEATABLE {
+            return self.scanner.push(bytes, &mut *self.dialect);
+        }
+        self.repeatable(bytes);
     }
 
     fn end(&mut self) {
@@ -205,6 +220,19 @@ impl<D: Dialect> Events for Documents<D> {
 }
 
 impl<D: Dialect> Documents<D> {
+    /// The first bytes of an event that may begin like the last one.
+    fn repeatable(&mut self, bytes: &[u8]) {
+        if !self.beginning.is_empty() && bytes.starts_with(&self.beginning) {
+            self.scanner.resume();
+            return self.scanner.push(&bytes[self.beginning.len()..], &mut *self.dialect);
+        }
+        let beginning = self.scanner.push_first(bytes, &mut *self.dialect);
+        self.beginning.clear();
+        if beginning <= BEGINNING_MAX {
+            self.beginning.extend_from_slice(&bytes[..beginning]);
+        }
+    }
+
     /// Data that began like `[DONE]`.
     fn maybe_done(&mut self, bytes: &[u8]) {
         let rest = &DONE[self.done..];

@@ -120,6 +120,8 @@ impl OpenAiChat {
 }
 
 impl Dialect for OpenAiChat {
+    const TOP_IS_REPEATABLE: bool = true;
+
     fn root(&self) -> &'static Shape {
         &START
     }
