@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir_tests::client::{Conversation, HeardAnswer, Plan, Report, Request, Version};
 use weir_tests::corpus::{self, CODING_HEADER, EXCHANGE_HEADER, Recording, Replay};
-use weir_tests::received::{Received, sha256};
+use weir_tests::received::{Http, Received, sha256};
 use weir_tests::{Provider, Records, Rig, Weir, Workload, coding};
 
 use crate::{CLIENT, both_versions, rig, skip};
@@ -197,21 +197,32 @@ fn compare_bytes(
     };
     let coding =
         other_coding.or(recording.response_content_encoding.as_deref()).unwrap_or("identity");
-    let sent = coding::encode(coding, &recording.response_body().unwrap()).unwrap();
+    let encoded = coding::encode(coding, &recording.response_body().unwrap()).unwrap();
     same("status", json!(answer.status), json!(recording.status));
-    same("answer body", json!(answer.body_sha256), json!(sha256(&sent)));
+    same("answer body", json!(answer.body_sha256), json!(sha256(&encoded)));
     same("answer end", json!(answer.end), json!("complete"));
     let Some(request) = received.get(&recording.id) else {
         return vec!["the provider never saw the request".to_owned()];
     };
+    let http = request.head.http;
+    same(
+        "answer headers",
+        json!(comparable(&answer.headers, http)),
+        json!(comparable(&recording.response_headers, http)),
+    );
+    let got = request.head.headers.iter();
+    let got: Vec<_> =
+        got.map(|(n, v)| (n.clone(), String::from_utf8_lossy(v).into_owned())).collect();
+    let sent = request_of(recording, other_coding).headers;
+    same("request headers", json!(comparable(&got, http)), json!(comparable(&sent, http)));
     same(
         "request body",
         json!(request.body_sha256()),
         json!(sha256(&recording.request_body().unwrap())),
     );
     let body_bytes = answer.body_bytes;
-    if body_bytes != sent.len() {
-        wrong.push(format!("{body_bytes} bytes came of {}", sent.len()));
+    if body_bytes != encoded.len() {
+        wrong.push(format!("{body_bytes} bytes came of {}", encoded.len()));
     }
     wrong
 }
@@ -219,17 +230,7 @@ fn compare_bytes(
 fn compare_facts(recording: &Recording, record: &Value) -> Vec<String> {
     let expected = &recording.expected;
     let stated = &record["usage"]["stated"];
-    let error = expected.error.as_ref();
-    let word = |value: Option<&Value>| {
-        value.map_or(Value::Null, |value| match value {
-            Value::Number(number) => json!(number.to_string()),
-            Value::Null
-            | Value::Bool(_)
-            | Value::String(_)
-            | Value::Array(_)
-            | Value::Object(_) => value.clone(),
-        })
-    };
+    let (error_kind, error_code) = expected_error(recording);
     let pairs = [
         ("outcome", &record["outcome"], json!("complete")),
         ("status", &record["status"], json!(recording.status)),
@@ -242,8 +243,8 @@ fn compare_facts(recording: &Recording, record: &Value) -> Vec<String> {
         ("cache write", &stated["cache_creation_tokens"], json!(expected.cache_creation_tokens)),
         ("reasoning", &stated["reasoning_tokens"], json!(expected.reasoning_tokens)),
         ("finish_reasons", &record["finish_reasons"], json!(expected.finish_reasons)),
-        ("error kind", &record["error"]["kind"], word(error.and_then(|error| error.kind.as_ref()))),
-        ("error code", &record["error"]["code"], word(error.and_then(|error| error.code.as_ref()))),
+        ("error kind", &record["error"]["kind"], error_kind),
+        ("error code", &record["error"]["code"], error_code),
     ];
     let mut wrong: Vec<_> = pairs
         .into_iter()
@@ -255,4 +256,46 @@ fn compare_facts(recording: &Recording, record: &Value) -> Vec<String> {
         wrong.push(format!("tool_calls is {tool_calls:?}, not {:?}", expected.tool_call_count));
     }
     wrong
+}
+
+/// `{"error": "a sentence", "code": "..."}`: the other program takes the sentence for a type.
+/// A record never holds one, and tells the code.
+fn expected_error(recording: &Recording) -> (Value, Value) {
+    let word = |value: Option<&Value>| match value {
+        Some(Value::Number(number)) => json!(number.to_string()),
+        other => other.cloned().unwrap_or_default(),
+    };
+    let error = recording.expected.error.as_ref();
+    let kind = word(error.and_then(|error| error.kind.as_ref()));
+    let code = word(error.and_then(|error| error.code.as_ref()));
+    let body: Value =
+        serde_json::from_slice(&recording.response_body().unwrap()).unwrap_or_default();
+    if body["error"].is_string() && body["error"] == kind {
+        return (Value::Null, word(body.get("code")));
+    }
+    (kind, code)
+}
+
+/// Headers without those of the connection itself. HTTP/2 keeps neither case nor order of names.
+fn comparable(headers: &[(String, String)], http: Http) -> Vec<(String, String)> {
+    // An offer of QUIC is taken out: weir refuses QUIC, and the client would only lose time.
+    let own = [
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "content-encoding",
+        "host",
+        ":authority",
+        "keep-alive",
+        "alt-svc",
+    ];
+    let travels = |name: &str| !own.contains(&&*name.to_ascii_lowercase());
+    let headers = headers.iter().filter(|(name, _)| travels(name)).cloned();
+    if http == Http::H1 {
+        return headers.collect();
+    }
+    let mut headers: Vec<_> =
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    headers.sort();
+    headers
 }

@@ -37,5 +37,5 @@ fn both_versions() -> [Version; 2] {
 
 fn skip(reason: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "skipped in CI: {reason}");
-    eprintln!("SKIPPED: {reason}");
+    eprintln!("skipped: {reason}");
 }

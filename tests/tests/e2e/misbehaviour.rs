@@ -106,7 +106,7 @@ fn a_provider_that_never_answers() {
         let Some(both) = see(http, |_: &Received| Answer::raw(vec![Step::Hang])) else { return };
         assert_eq!(both.direct().end, End::Silence);
         both.assert_same();
-        assert_eq!(both.record()["outcome"], "client_gone");
+        assert_eq!(both.record()["outcome"], "client_gone", "{http:?}: {:#}", both.record());
         assert_eq!(both.record()["status"], Value::Null);
     }
 }
@@ -121,7 +121,7 @@ fn a_stream_that_falls_silent() {
         };
         assert_eq!((both.direct().end.clone(), both.direct().body_bytes), (End::Silence, CUT));
         both.assert_same();
-        assert_eq!(both.record()["outcome"], "client_gone");
+        assert_eq!(both.record()["outcome"], "client_gone", "{http:?}: {:#}", both.record());
     }
 }
 
