@@ -41,7 +41,11 @@ impl Address {
     #[must_use]
     #[inline(always)]
     pub const fn is_connectable(&self) -> bool {
-        if self.is_v4() { !matches!(self.0[12], 0 | 224..) } else { self.0[0] != 0xff && !self.is_unspecified_v6() }
+        if self.is_v4() {
+            !matches!(self.0[12], 0 | 224..)
+        } else {
+            self.0[0] != 0xff && !self.is_unspecified_v6()
+        }
     }
 
     #[inline(always)]
@@ -62,7 +66,8 @@ impl Address {
     pub const fn is_v4(&self) -> bool {
         // Two loads, not sixteen: this runs in connect().
         let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = self.0;
-        u64::from_ne_bytes([a, b, c, d, e, f, g, h]) == 0 && u32::from_ne_bytes([i, j, k, l]) == V4_MAPPED
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]) == 0
+            && u32::from_ne_bytes([i, j, k, l]) == V4_MAPPED
     }
 }
 
@@ -80,7 +85,11 @@ impl From<IpAddr> for Address {
 
 impl From<Address> for IpAddr {
     fn from(address: Address) -> Self {
-        if address.is_v4() { Ipv4Addr::from(address.last_four()).into() } else { Ipv6Addr::from(address.0).into() }
+        if address.is_v4() {
+            Ipv4Addr::from(address.last_four()).into()
+        } else {
+            Ipv6Addr::from(address.0).into()
+        }
     }
 }
 

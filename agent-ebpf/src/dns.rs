@@ -93,7 +93,9 @@ pub enum Question {
 /// Reads the header and the question, and spells its name.
 #[inline(always)]
 pub fn question(message: Message<'_>, spelling: &mut Spelling) -> Question {
-    let (Some(flags), Some(questions), Some(count)) = (message.number(2), message.number(4), message.number(6)) else {
+    let (Some(flags), Some(questions), Some(count)) =
+        (message.number(2), message.number(4), message.number(6))
+    else {
         return Question::Empty;
     };
     let is_response = flags & 0x8000 != 0;
@@ -105,7 +107,8 @@ pub fn question(message: Message<'_>, spelling: &mut Spelling) -> Question {
         return Question::Odd;
     }
     spelling.clear();
-    let mut reader = NameReader { message, spelling, at: HEADER_BYTES, left_in_label: 0, end: NameEnd::NotYet };
+    let mut reader =
+        NameReader { message, spelling, at: HEADER_BYTES, left_in_label: 0, end: NameEnd::NotYet };
     repeat(NAME_WIRE_BYTES_MAX, &mut reader);
     match reader.end {
         // Type and class follow the name.
@@ -185,7 +188,14 @@ pub struct Reading {
 /// holds the chain from the name that was asked to the addresses.
 #[inline(always)]
 pub fn answers<S: Sink>(message: Message<'_>, records: u32, count: u16, sink: S) -> Reading {
-    let mut reader = RecordReader { message, sink, at: records, left: u32::from(count), addresses: 0, odd: false };
+    let mut reader = RecordReader {
+        message,
+        sink,
+        at: records,
+        left: u32::from(count),
+        addresses: 0,
+        odd: false,
+    };
     repeat(RECORDS_MAX, &mut reader);
     Reading { addresses: reader.addresses, complete: reader.left == 0 && !reader.odd }
 }

@@ -59,7 +59,9 @@ impl Rule {
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
-        && name.split(|byte| *byte == b'.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()))
+        && name
+            .split(|byte| *byte == b'.')
+            .all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()))
 }
 
 /// Where every key ends, in the part of the buffer behind the prefix.
@@ -112,7 +114,11 @@ impl Spelling {
     #[must_use]
     pub fn text(&self) -> std::string::String {
         let end = PREFIX_BYTES + SPELLING_END - 1;
-        self.buffer[end - self.length as usize..end].iter().rev().map(|byte| char::from(*byte)).collect()
+        self.buffer[end - self.length as usize..end]
+            .iter()
+            .rev()
+            .map(|byte| char::from(*byte))
+            .collect()
     }
 
     /// The key for a look-up: the number of bits, then the bytes. More follows than counts.

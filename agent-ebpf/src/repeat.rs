@@ -46,7 +46,9 @@ pub fn opaque(number: u32) -> u32 {
         // A move to itself and not an empty template, for which the compiler would still write line information: the
         // kernel refuses two lines for one instruction.
         // SAFETY: changes nothing.
-        unsafe { core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+        unsafe {
+            core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags))
+        };
         number
     }
     #[cfg(not(target_arch = "bpf"))]

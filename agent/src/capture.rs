@@ -17,12 +17,12 @@ use std::{
 use anyhow::Context as _;
 use weir_ebpf::abi::{self, Listener, OriginKey};
 
+use self::{answers::Names, maps::Maps, programs::Programs};
 pub use self::{
     cgroup::{cgroup_id, cgroup2_mount},
     events::{Event, Events},
     netns::{Listeners, Netns, NetnsCookie},
 };
-use self::{answers::Names, maps::Maps, programs::Programs};
 
 /// What to capture, and where.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +90,8 @@ pub struct Capture {
 impl Capture {
     /// Loads the programs and attaches them to `settings.cgroup`.
     pub fn attach(settings: &Settings) -> anyhow::Result<Self> {
-        let mut object = programs::load().context("the kernel refused the programs; `weir doctor` tells what it lacks")?;
+        let mut object = programs::load()
+            .context("the kernel refused the programs; `weir doctor` tells what it lacks")?;
         let maps = Arc::new(Maps::take(&mut object)?);
         maps.configure(settings).context("cannot fill the kernel maps")?;
         let ring = events::Ring::take(&mut object)?;
@@ -118,7 +119,11 @@ impl Capture {
 
     /// A pair of listeners exists there now, on this port.
     pub fn listening(&self, listeners: &Listeners) -> anyhow::Result<()> {
-        let listener = Listener { port: listeners.port(), ipv6: u8::from(listeners.reaches_ipv6()), zero: [0; 5] };
+        let listener = Listener {
+            port: listeners.port(),
+            ipv6: u8::from(listeners.reaches_ipv6()),
+            zero: [0; 5],
+        };
         self.maps.listening(listeners.netns().cookie(), listener)
     }
 
@@ -148,7 +153,11 @@ impl Capture {
     /// What the programs report. There is one reader: the second call fails. Needs a runtime.
     pub fn events(&self) -> anyhow::Result<Events> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Events::new(ring.context("events are read already")?, Arc::clone(&self.maps), self.names.clone())
+        Events::new(
+            ring.context("events are read already")?,
+            Arc::clone(&self.maps),
+            self.names.clone(),
+        )
     }
 }
 

@@ -2,7 +2,8 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
+        bpf_get_current_uid_gid,
     },
     maps::lpm_trie::Key,
     programs::SockAddrContext,
@@ -46,7 +47,8 @@ pub(crate) fn send<F: Family>(ctx: &SockAddrContext) -> i32 {
 /// The one look-up that a connection which is not ours pays for.
 #[inline(always)]
 fn is_ours(asked: Endpoint, transport: Transport) -> bool {
-    is_listed(asked.address()) || (transport == Transport::Tcp && settings().strict != 0 && !is_direct(asked.address()))
+    is_listed(asked.address())
+        || (transport == Transport::Tcp && settings().strict != 0 && !is_direct(asked.address()))
 }
 
 #[inline(always)]
@@ -137,11 +139,21 @@ fn gate(ctx: &SockAddrContext, asked: Endpoint, cgroup: u64) -> (Gate, Endpoint)
         announce(netns, tgid());
         return (Gate::Dead, asked);
     }
-    if remember(ctx, asked, cgroup, netns, listener.port) { (Gate::Alive, to) } else { (Gate::MapFull, asked) }
+    if remember(ctx, asked, cgroup, netns, listener.port) {
+        (Gate::Alive, to)
+    } else {
+        (Gate::MapFull, asked)
+    }
 }
 
 #[inline(always)]
-fn remember(ctx: &SockAddrContext, destination: Endpoint, cgroup: u64, netns: u64, listener: u16) -> bool {
+fn remember(
+    ctx: &SockAddrContext,
+    destination: Endpoint,
+    cgroup: u64,
+    netns: u64,
+    listener: u16,
+) -> bool {
     let mut origin = Origin {
         destination,
         cgroup,

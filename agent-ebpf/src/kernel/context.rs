@@ -3,7 +3,9 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_F_CURRENT_NETNS, bpf_sock, bpf_sock_tuple},
-    helpers::generated::{bpf_get_netns_cookie, bpf_sk_lookup_tcp, bpf_sk_release, bpf_sk_storage_get},
+    helpers::generated::{
+        bpf_get_netns_cookie, bpf_sk_lookup_tcp, bpf_sk_release, bpf_sk_storage_get,
+    },
     programs::SockAddrContext,
 };
 use weir_ebpf::abi::{Address, Endpoint, Origin};
@@ -131,8 +133,9 @@ pub(crate) fn is_listening(ctx: &SockAddrContext, at: Endpoint) -> bool {
         36
     };
     // SAFETY: the tuple lives through the call; the size tells the family.
-    let found =
-        unsafe { bpf_sk_lookup_tcp(ctx.as_ptr(), &raw mut tuple, bytes, BPF_F_CURRENT_NETNS as i64 as u64, 0) };
+    let found = unsafe {
+        bpf_sk_lookup_tcp(ctx.as_ptr(), &raw mut tuple, bytes, BPF_F_CURRENT_NETNS as i64 as u64, 0)
+    };
     if found.is_null() {
         return false;
     }
@@ -149,7 +152,11 @@ pub(crate) fn note(socket: *mut bpf_sock, initial: Option<&mut Origin>) -> *mut 
     if socket.is_null() {
         return core::ptr::null_mut();
     }
-    let (value, flags) = initial.map_or((core::ptr::null_mut(), 0), |origin| (core::ptr::from_mut(origin), CREATE));
+    let (value, flags) =
+        initial.map_or((core::ptr::null_mut(), 0), |origin| (core::ptr::from_mut(origin), CREATE));
     // SAFETY: a socket pointer of the context, and a value of the map's type or none.
-    unsafe { bpf_sk_storage_get((&raw const NOTES).cast_mut().cast(), socket.cast(), value.cast(), flags) }.cast()
+    unsafe {
+        bpf_sk_storage_get((&raw const NOTES).cast_mut().cast(), socket.cast(), value.cast(), flags)
+    }
+    .cast()
 }

@@ -4,7 +4,9 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::__sk_buff,
-    helpers::generated::{bpf_get_socket_cookie, bpf_map_lookup_elem, bpf_ringbuf_output, bpf_skb_load_bytes},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_map_lookup_elem, bpf_ringbuf_output, bpf_skb_load_bytes,
+    },
     macros::map,
     maps::PerCpuArray,
     programs::SkBuffContext,
@@ -102,7 +104,8 @@ impl Sink for Addresses {
 fn is_listed(name: &mut Spelling) -> bool {
     let Some(key) = name.key() else { return false };
     // SAFETY: the map's key is this long, and lives through the call.
-    let found = unsafe { bpf_map_lookup_elem((&raw const NAMES).cast_mut().cast(), key.as_ptr().cast()) };
+    let found =
+        unsafe { bpf_map_lookup_elem((&raw const NAMES).cast_mut().cast(), key.as_ptr().cast()) };
     !found.is_null()
 }
 
@@ -135,12 +138,22 @@ fn relay_loaded(ctx: &SkBuffContext, payload: Payload, bytes: u32, scratch: &mut
     count(Outcome::DnsUnread);
     // SAFETY: the context is valid.
     let subject = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
-    scratch.header =
-        EventHeader { kind: payload.kind as u32, bytes, subject, tgid: 0, full_bytes: payload.bytes };
+    scratch.header = EventHeader {
+        kind: payload.kind as u32,
+        bytes,
+        subject,
+        tgid: 0,
+        full_bytes: payload.bytes,
+    };
     let size = size_of::<EventHeader>() as u64 + u64::from(bounded(bytes));
     // SAFETY: the header and the message lie in this order at the start of `Scratch`.
     let status = unsafe {
-        bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), core::ptr::from_mut(scratch).cast(), size, 0)
+        bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            core::ptr::from_mut(scratch).cast(),
+            size,
+            0,
+        )
     };
     if status != 0 {
         count(Outcome::EventLost);
@@ -234,6 +247,7 @@ fn direct<const N: usize>(ctx: &SkBuffContext, at: u32) -> Option<[u8; N]> {
 fn load_array<const N: usize>(ctx: &SkBuffContext, at: u32) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: the array is as long as said.
-    let status = unsafe { bpf_skb_load_bytes(ctx.as_ptr(), at, bytes.as_mut_ptr().cast(), N as u32) };
+    let status =
+        unsafe { bpf_skb_load_bytes(ctx.as_ptr(), at, bytes.as_mut_ptr().cast(), N as u32) };
     (status == 0).then_some(bytes)
 }

@@ -7,12 +7,14 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use weir_ebpf::abi::{
-    Address, EventHeader, EventKind, FailMode, Listener, Origin, OriginKey, Outcome, Settings, Sighting,
+    Address, EventHeader, EventKind, FailMode, Listener, Origin, OriginKey, Outcome, Settings,
+    Sighting,
 };
 
 /// Addresses of listed names. Sticky: a wrong entry costs one splice, a missing one is a bypass.
 #[map]
-pub(crate) static ADDRESSES: LruHashMap<Address, Sighting> = LruHashMap::with_max_entries(16_384, 0);
+pub(crate) static ADDRESSES: LruHashMap<Address, Sighting> =
+    LruHashMap::with_max_entries(16_384, 0);
 
 /// Names to learn from DNS: exact ones and suffixes, reversed, as `weir_ebpf::names` spells them.
 #[map]
@@ -117,8 +119,13 @@ pub(crate) fn announce(netns: u64, tgid: u32) {
         return;
     }
     let _ = ANNOUNCED.insert(&netns, &now, 0);
-    let event =
-        EventHeader { kind: EventKind::NewNetns as u32, bytes: 0, subject: netns, tgid, full_bytes: 0 };
+    let event = EventHeader {
+        kind: EventKind::NewNetns as u32,
+        bytes: 0,
+        subject: netns,
+        tgid,
+        full_bytes: 0,
+    };
     if EVENTS.output::<EventHeader>(&event, 0).is_err() {
         count(Outcome::EventLost);
     }

@@ -1,6 +1,8 @@
 //! When a redirected connection is established its local port is known: the note becomes an origin that the proxy can find.
 
-use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_get_netns_cookie, programs::SockOpsContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::generated::bpf_get_netns_cookie, programs::SockOpsContext,
+};
 use weir_ebpf::{
     abi::{Address, Endpoint, OriginKey, Outcome},
     decide::is_loopback,

@@ -65,7 +65,10 @@ fn is_connectable(address: &IpAddr) -> bool {
     Address::from(*address).is_connectable()
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "dozens of kinds of records, few hold addresses")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "dozens of kinds of records, few hold addresses"
+)]
 fn addresses_of_record(record: &Record) -> Vec<IpAddr> {
     match &record.data {
         RData::A(address) => vec![address.0.into()],
@@ -81,8 +84,12 @@ fn hints(service: &SVCB) -> Vec<IpAddr> {
     let parameters = service.svc_params.iter().map(|(_, value)| value);
     parameters
         .flat_map(|value| match value {
-            SvcParamValue::Ipv4Hint(hint) => hint.0.iter().map(|address| address.0.into()).collect(),
-            SvcParamValue::Ipv6Hint(hint) => hint.0.iter().map(|address| address.0.into()).collect(),
+            SvcParamValue::Ipv4Hint(hint) => {
+                hint.0.iter().map(|address| address.0.into()).collect()
+            }
+            SvcParamValue::Ipv6Hint(hint) => {
+                hint.0.iter().map(|address| address.0.into()).collect()
+            }
             _ => Vec::new(),
         })
         .collect()

@@ -9,8 +9,11 @@ use anyhow::Context as _;
 
 /// The mount point of the cgroup v2 hierarchy, also where it lives beside version 1.
 pub fn cgroup2_mount() -> anyhow::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
-    mount_point(&mounts).context("no cgroup v2 hierarchy is mounted; try: mount -t cgroup2 none /sys/fs/cgroup/unified")
+    let mounts =
+        std::fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+    mount_point(&mounts).context(
+        "no cgroup v2 hierarchy is mounted; try: mount -t cgroup2 none /sys/fs/cgroup/unified",
+    )
 }
 
 fn mount_point(mounts: &str) -> Option<PathBuf> {
@@ -30,7 +33,8 @@ fn unescape(point: &str) -> String {
 
 /// The id of a cgroup v2 directory, as the kernel half reports it: its inode.
 pub fn cgroup_id(path: &Path) -> anyhow::Result<u64> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("no cgroup at {}", path.display()))?;
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("no cgroup at {}", path.display()))?;
     Ok(metadata.ino())
 }
 

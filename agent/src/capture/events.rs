@@ -29,7 +29,8 @@ pub(super) struct Ring(RingBuf<MapData>);
 
 impl Ring {
     pub(super) fn take(object: &mut Ebpf) -> anyhow::Result<Self> {
-        let map = object.take_map(map::EVENTS).context("the kernel object lacks the map of events")?;
+        let map =
+            object.take_map(map::EVENTS).context("the kernel object lacks the map of events")?;
         Ok(Self(RingBuf::try_from(map)?))
     }
 }
@@ -45,7 +46,8 @@ pub struct Events {
 impl Events {
     pub(super) fn new(ring: Ring, maps: Arc<Maps>, names: Names) -> anyhow::Result<Self> {
         // SAFETY: the ring buffer owns its descriptor and never exchanges it for another.
-        let ring = unsafe { AsyncFd::register(ring.0) }.context("cannot watch for events of the kernel half")?;
+        let ring = unsafe { AsyncFd::register(ring.0) }
+            .context("cannot watch for events of the kernel half")?;
         Ok(Self { ring, maps, names, streams: Streams::default() })
     }
 
@@ -94,5 +96,11 @@ fn read(bytes: &[u8], maps: &Maps, names: &Names, streams: &mut Streams) -> Opti
 fn header(bytes: &[u8]) -> Option<EventHeader> {
     let word = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let subject = u64::from_ne_bytes(bytes.get(8..16)?.try_into().ok()?);
-    Some(EventHeader { kind: word(0)?, bytes: word(4)?, subject, tgid: word(16)?, full_bytes: word(20)? })
+    Some(EventHeader {
+        kind: word(0)?,
+        bytes: word(4)?,
+        subject,
+        tgid: word(16)?,
+        full_bytes: word(20)?,
+    })
 }

@@ -87,7 +87,11 @@ impl Maps {
     fn direct(&self, network: &Network) -> anyhow::Result<()> {
         // An IPv4 prefix counts from the start of the mapped form.
         let bits = u32::from(network.prefix) + if network.address.is_ipv4() { 96 } else { 0 };
-        Ok(lock(&self.direct).insert(&Key::new(bits, Address::from(network.address).bytes()), 1, 0)?)
+        Ok(lock(&self.direct).insert(
+            &Key::new(bits, Address::from(network.address).bytes()),
+            1,
+            0,
+        )?)
     }
 
     pub(super) fn learn(&self, address: IpAddr) -> anyhow::Result<()> {
@@ -129,7 +133,8 @@ impl Maps {
         // The kernel may have evicted it in between.
         let _ = map.remove(&Plain(*key));
         let closed_for = monotonic_ns().saturating_sub(origin.closed_ns);
-        let is_stale = origin.closed_ns != 0 && u128::from(closed_for) > CLOSED_ORIGIN_MAX.as_nanos();
+        let is_stale =
+            origin.closed_ns != 0 && u128::from(closed_for) > CLOSED_ORIGIN_MAX.as_nanos();
         (!is_stale).then_some(origin)
     }
 
@@ -148,7 +153,8 @@ fn take<T>(object: &mut Ebpf, name: &str) -> anyhow::Result<T>
 where
     T: TryFrom<Map, Error = MapError>,
 {
-    let map = object.take_map(name).with_context(|| format!("the kernel object lacks the map {name}"))?;
+    let map =
+        object.take_map(name).with_context(|| format!("the kernel object lacks the map {name}"))?;
     T::try_from(map).with_context(|| format!("the map {name} is of another kind"))
 }
 

@@ -42,7 +42,8 @@ impl Netns {
     /// The one that a process lives in.
     pub fn of_process(pid: u32) -> anyhow::Result<Self> {
         let path = format!("/proc/{pid}/ns/net");
-        let file = File::open(&path).with_context(|| format!("cannot open {path}: process gone?"))?;
+        let file =
+            File::open(&path).with_context(|| format!("cannot open {path}: process gone?"))?;
         Self::open(file)
     }
 
@@ -50,7 +51,8 @@ impl Netns {
     pub fn open(file: File) -> anyhow::Result<Self> {
         let own = Self::own()?;
         let entrance = Arc::new(file);
-        let cookie = enter(&entrance, cookie_here)?.context("cannot tell which network namespace it is")?;
+        let cookie =
+            enter(&entrance, cookie_here)?.context("cannot tell which network namespace it is")?;
         let entrance = (cookie != own.cookie).then_some(entrance);
         Ok(Self { cookie, entrance })
     }
@@ -76,7 +78,10 @@ impl Netns {
     }
 
     /// Runs `job` inside the namespace, and waits for it.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    pub fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
         match &self.entrance {
             None => Ok(job()),
             Some(entrance) => enter(entrance, job),
@@ -135,7 +140,8 @@ fn listen_here() -> io::Result<(TcpListener, Option<TcpListener>)> {
 }
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -167,16 +173,25 @@ const SO_NETNS_COOKIE: libc::c_int = 71;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Runs `job` inside a namespace, on the one thread that wanders between them: the runtime's threads never leave theirs.
-fn enter<T: Send + 'static>(entrance: &Arc<File>, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+fn enter<T: Send + 'static>(
+    entrance: &Arc<File>,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
     let (reply, answer) = channel();
     let entrance = Arc::clone(entrance);
     let job: Job = Box::new(move || {
-        let result = setns(entrance.as_fd(), CloneFlags::CLONE_NEWNET).map_err(io::Error::from).map(|()| job());
+        let result = setns(entrance.as_fd(), CloneFlags::CLONE_NEWNET)
+            .map_err(io::Error::from)
+            .map(|()| job());
         // Nobody waits any more only if the asking thread is gone.
         let _ = reply.send(result);
     });
-    wanderer()?.send(job).map_err(|_| io::Error::other("the thread that enters network namespaces is gone"))?;
-    answer.recv().map_err(|_| io::Error::other("the thread that enters network namespaces is gone"))?
+    wanderer()?
+        .send(job)
+        .map_err(|_| io::Error::other("the thread that enters network namespaces is gone"))?;
+    answer
+        .recv()
+        .map_err(|_| io::Error::other("the thread that enters network namespaces is gone"))?
 }
 
 fn wanderer() -> io::Result<&'static Sender<Job>> {

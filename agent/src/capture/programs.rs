@@ -13,7 +13,8 @@ use aya::{
 use tracing::warn;
 
 /// Built by `cargo xtask ebpf` and committed.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../agent-ebpf/weir.bpf.o"));
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../agent-ebpf/weir.bpf.o"));
 
 /// Without these there is no capture. In the order of attaching: whatever completes a redirected connection comes
 /// before what redirects it.
@@ -94,23 +95,25 @@ impl Drop for Programs {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the object holds three kinds of programs")]
 pub(super) fn load_program(object: &mut Ebpf, name: &str) -> anyhow::Result<()> {
-    let loaded = match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
-        Program::CgroupSockAddr(program) => program.load(),
-        Program::SockOps(program) => program.load(),
-        Program::CgroupSkb(program) => program.load(),
-        _ => bail!("{name} is of another kind"),
-    };
+    let loaded =
+        match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
+            Program::CgroupSockAddr(program) => program.load(),
+            Program::SockOps(program) => program.load(),
+            Program::CgroupSkb(program) => program.load(),
+            _ => bail!("{name} is of another kind"),
+        };
     loaded.with_context(|| format!("the kernel does not load {name}"))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the object holds three kinds of programs")]
 fn attach_program(object: &mut Ebpf, name: &str, cgroup: &File) -> anyhow::Result<Attached> {
-    let attached = match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
-        Program::CgroupSockAddr(program) => attach_sock_addr(program, cgroup),
-        Program::SockOps(program) => attach_sock_ops(program, cgroup),
-        Program::CgroupSkb(program) => attach_skb(program, cgroup),
-        _ => bail!("{name} is of another kind"),
-    };
+    let attached =
+        match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
+            Program::CgroupSockAddr(program) => attach_sock_addr(program, cgroup),
+            Program::SockOps(program) => attach_sock_ops(program, cgroup),
+            Program::CgroupSkb(program) => attach_skb(program, cgroup),
+            _ => bail!("{name} is of another kind"),
+        };
     attached.with_context(|| format!("cannot attach {name}"))
 }
 

@@ -111,7 +111,8 @@ fn a_port_used_again_does_not_inherit_the_origin() {
         second.connect(&address("127.0.0.1", port)).unwrap();
         String::new()
     });
-    let peers: Vec<SocketAddr> = std::iter::from_fn(|| place.listeners().v4.accept().ok()).map(|(_, peer)| peer).collect();
+    let peers: Vec<SocketAddr> =
+        std::iter::from_fn(|| place.listeners().v4.accept().ok()).map(|(_, peer)| peer).collect();
     assert_eq!(peers.last().expect("the second connection").port(), 4001);
     assert_eq!(place.count("established"), 1);
     assert_eq!(place.capture.origin(place.netns(), peers[0]), None);
@@ -168,7 +169,11 @@ fn a_non_blocking_connect_is_redirected() {
         if let Err(error) = socket.connect(&address(PROVIDER, 443)) {
             assert_eq!(error.raw_os_error(), Some(libc::EINPROGRESS), "{error}");
         }
-        let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&socket), events: libc::POLLOUT, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: std::os::fd::AsRawFd::as_raw_fd(&socket),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
         // SAFETY: one valid entry.
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 5_000) }, 1);
         assert!(socket.take_error().unwrap().is_none());
@@ -214,7 +219,9 @@ fn fast_open_is_redirected() {
     let place = Place::new();
     let said = place.run(|| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let sent = socket.send_to_with_flags(b"early", &address(PROVIDER, 443), libc::MSG_FASTOPEN).unwrap();
+        let sent = socket
+            .send_to_with_flags(b"early", &address(PROVIDER, 443), libc::MSG_FASTOPEN)
+            .unwrap();
         let stream = TcpStream::from(socket);
         format!("{} {} {sent}", stream.peer_addr().unwrap(), stream.local_addr().unwrap())
     });
@@ -231,10 +238,14 @@ fn quic_to_a_provider_is_refused_and_other_datagrams_are_not() {
     let place = Place::new();
     let said = place.run(|| {
         let mut said = String::new();
-        for (ip, port) in [(PROVIDER, 443), (PROVIDER_V6, 443), (PROVIDER, 53), (FOREIGN, 443), (FOREIGN_V6, 443)] {
+        for (ip, port) in
+            [(PROVIDER, 443), (PROVIDER_V6, 443), (PROVIDER, 53), (FOREIGN, 443), (FOREIGN_V6, 443)]
+        {
             let domain = if ip.contains(':') { Domain::IPV6 } else { Domain::IPV4 };
-            let sent = Socket::new(domain, Type::DGRAM, None).unwrap().send_to(b"x", &address(ip, port));
-            let connected = Socket::new(domain, Type::DGRAM, None).unwrap().connect(&address(ip, port));
+            let sent =
+                Socket::new(domain, Type::DGRAM, None).unwrap().send_to(b"x", &address(ip, port));
+            let connected =
+                Socket::new(domain, Type::DGRAM, None).unwrap().connect(&address(ip, port));
             writeln!(said, "{ip} {port} {} {}", code(sent.map(|_| ())), code(connected)).unwrap();
         }
         said
@@ -260,7 +271,8 @@ fn the_agents_own_cgroup_is_exempt() {
     if !may_run() {
         return;
     }
-    let place = Place::with(|settings| settings.exempt_cgroup = Some(cgroup_id(&settings.cgroup).unwrap()));
+    let place =
+        Place::with(|settings| settings.exempt_cgroup = Some(cgroup_id(&settings.cgroup).unwrap()));
     let server = place.server(PROVIDER, 443);
     place.run(|| dial(PROVIDER, 443));
     assert!(server.accept().is_ok());
@@ -291,7 +303,10 @@ fn strict_mode_redirects_what_no_name_announced() {
     let direct = weir::capture::Network { address: FOREIGN_V6.parse().unwrap(), prefix: 64 };
     let place = Place::with(|settings| settings.strict = Some(vec![direct]));
     let said = place.run(|| dial(FOREIGN, 443));
-    assert_eq!(origin(&place, &place.listeners().v4, &said).destination.to_string(), "192.0.2.20:443");
+    assert_eq!(
+        origin(&place, &place.listeners().v4, &said).destination.to_string(),
+        "192.0.2.20:443"
+    );
 
     let server = place.server(FOREIGN_V6, 443);
     place.run(|| dial(FOREIGN_V6, 443));
@@ -327,7 +342,9 @@ fn two_namespaces_do_not_mix() {
     assert_eq!(place.run(connect), "done");
     assert_eq!(place.cgroup.run(Some(&other.file), connect), "done");
     // The same peer address in both, and still two origins.
-    for (listeners, netns) in [(place.listeners(), place.netns()), (&listeners, other.netns().cookie())] {
+    for (listeners, netns) in
+        [(place.listeners(), place.netns()), (&listeners, other.netns().cookie())]
+    {
         let peer = accept(&listeners.v4);
         assert_eq!(peer.to_string(), "127.0.0.1:4002");
         assert_eq!(place.capture.origin(netns, peer).expect("an origin").netns, netns);

@@ -6,7 +6,9 @@ use weir::capture::{Event, NameRule};
 
 use crate::{
     place::{Place, dial, may_run},
-    resolver::{A, AAAA, HTTPS, Record, Resolver, SERVER, a, aaaa, answer, asked, cname, query, wire_name},
+    resolver::{
+        A, AAAA, HTTPS, Record, Resolver, SERVER, a, aaaa, answer, asked, cname, query, wire_name,
+    },
 };
 
 fn place() -> Place {
@@ -40,7 +42,9 @@ fn check_name(wire: &[u8], expected: bool) {
         return;
     }
     let place = place();
-    let _server = Resolver::start(&place.namespace, SERVER.into(), |query| answer(query, &[a([10, 7, 0, 1])]));
+    let _server = Resolver::start(&place.namespace, SERVER.into(), |query| {
+        answer(query, &[a([10, 7, 0, 1])])
+    });
     let said = place.run(|| ask_and_dial(SERVER.into(), wire, &["10.7.0.1"]));
     assert_eq!(redirected(&said), [expected], "{said}");
 }
@@ -88,7 +92,14 @@ fn a_dot_inside_a_label() {
 
 #[test]
 fn the_longest_name_there_can_be() {
-    let labels = ["x".repeat(63), "y".repeat(63), "z".repeat(63), "w".repeat(48), "race".to_owned(), "example".to_owned()];
+    let labels = [
+        "x".repeat(63),
+        "y".repeat(63),
+        "z".repeat(63),
+        "w".repeat(48),
+        "race".to_owned(),
+        "example".to_owned(),
+    ];
     let name = labels.join(".");
     assert_eq!(name.len(), 253);
     check_name(&wire_name(&name), true);
@@ -100,7 +111,8 @@ fn check_answer(records: Vec<Record>, expected: &[&str]) {
         return;
     }
     let place = place();
-    let _server = Resolver::start(&place.namespace, SERVER.into(), move |query| answer(query, &records));
+    let _server =
+        Resolver::start(&place.namespace, SERVER.into(), move |query| answer(query, &records));
     let said = place.run(|| ask_and_dial(SERVER.into(), &wire_name("api.openai.com"), expected));
     assert!(redirected(&said).iter().all(|redirected| *redirected), "{said}");
     assert_eq!(place.count("dns_learned"), 1);
@@ -141,7 +153,8 @@ fn a_server_reached_over_ipv6() {
     }
     let place = place();
     let server = IpAddr::from(Ipv6Addr::LOCALHOST);
-    let _server = Resolver::start(&place.namespace, server, |query| answer(query, &[a([10, 7, 5, 1])]));
+    let _server =
+        Resolver::start(&place.namespace, server, |query| answer(query, &[a([10, 7, 5, 1])]));
     let said = place.run(|| ask_and_dial(server, &wire_name("api.openai.com"), &["10.7.5.1"]));
     assert_eq!(redirected(&said), [true], "{said}");
 }
@@ -157,7 +170,8 @@ fn an_answer_cut_short_gives_what_it_has() {
         cut.truncate(cut.len() - 3);
         cut
     });
-    let said = place.run(|| ask_and_dial(SERVER.into(), &wire_name("api.openai.com"), &["10.7.6.1"]));
+    let said =
+        place.run(|| ask_and_dial(SERVER.into(), &wire_name("api.openai.com"), &["10.7.6.1"]));
     assert_eq!(redirected(&said), [true], "{said}");
     assert_eq!(place.count("dns_unread"), 1, "user space gets it as well");
 }
@@ -168,7 +182,9 @@ fn nobody_else_is_learned_from() {
         return;
     }
     let place = place();
-    let _server = Resolver::start(&place.namespace, SERVER.into(), |query| answer(query, &[a([10, 7, 7, 1])]));
+    let _server = Resolver::start(&place.namespace, SERVER.into(), |query| {
+        answer(query, &[a([10, 7, 7, 1])])
+    });
     place.run(|| ask_and_dial(SERVER.into(), &wire_name("www.example.org"), &["10.7.7.1"]));
     assert_eq!(place.count("dns_learned"), 0);
     assert_eq!(place.count("dns_unread"), 0, "what is foreign is not sent to user space");
@@ -195,7 +211,9 @@ fn address_hints_are_read_late() {
     let hint = vec![0, 1, 0, 0, 4, 0, 4, 10, 7, 8, 1];
     let event = late(|place| {
         let record = Record { owner: None, kind: HTTPS, data: hint };
-        let _server = Resolver::start(&place.namespace, SERVER.into(), move |query| answer(query, &[record.clone()]));
+        let _server = Resolver::start(&place.namespace, SERVER.into(), move |query| {
+            answer(query, std::slice::from_ref(&record))
+        });
         place.run(|| ask_and_dial(SERVER.into(), &wire_name("api.openai.com"), &[]));
     });
     assert_eq!(event, Event::LateDns { addresses: 1 });
@@ -286,10 +304,12 @@ fn there_is_no_race_between_an_answer_and_the_connect() {
 }
 
 fn race(round: u16) -> bool {
-    let resolved = std::net::ToSocketAddrs::to_socket_addrs(&(format!("n{round}.race.example"), 443));
+    let resolved =
+        std::net::ToSocketAddrs::to_socket_addrs(&(format!("n{round}.race.example"), 443));
     let addresses: Vec<SocketAddr> = resolved.unwrap().collect();
     // Alternate between the families.
-    let address = addresses.iter().find(|address| address.is_ipv4() == (round % 2 == 0)).unwrap();
+    let address =
+        addresses.iter().find(|address| address.is_ipv4() == round.is_multiple_of(2)).unwrap();
     TcpStream::connect(address).is_ok_and(|stream| stream.peer_addr().unwrap() == *address)
 }
 
@@ -303,7 +323,10 @@ fn drain(place: &Place) -> impl Drop + use<> {
         }
     }
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let listeners = [place.listeners().v4.try_clone().unwrap(), place.listeners().v6.as_ref().unwrap().try_clone().unwrap()];
+    let listeners = [
+        place.listeners().v4.try_clone().unwrap(),
+        place.listeners().v6.as_ref().unwrap().try_clone().unwrap(),
+    ];
     let threads = listeners.map(|listener| {
         let stop = std::sync::Arc::clone(&stop);
         std::thread::spawn(move || {

@@ -13,7 +13,10 @@ fn open_a_dead_listener_lets_connections_go_direct() {
     let (v4, v6) = (place.server(PROVIDER, 443), place.server(PROVIDER_V6, 443));
     drop(place.listeners.take());
     let said = place.run(|| format!("{}\n{}", dial(PROVIDER, 443), dial(PROVIDER_V6, 443)));
-    assert!(said.starts_with("192.0.2.10:443 ") && said.contains("\n[2001:db8::10]:443 "), "{said}");
+    assert!(
+        said.starts_with("192.0.2.10:443 ") && said.contains("\n[2001:db8::10]:443 "),
+        "{said}"
+    );
     assert!(v4.accept().is_ok() && v6.accept().is_ok());
     assert_eq!(place.count("dead_listener"), 2);
 }
@@ -60,7 +63,8 @@ fn dropping_the_capture_detaches_everything() {
     let said = cgroup.run(Some(&namespace.file), || dial(PROVIDER, 443));
     assert!(said.starts_with("192.0.2.10:443 "), "{said}");
     assert!(server.accept().is_ok());
-    let attached = std::process::Command::new("bpftool").args(["cgroup", "show"]).arg(&cgroup.path).output();
+    let attached =
+        std::process::Command::new("bpftool").args(["cgroup", "show"]).arg(&cgroup.path).output();
     if let Ok(attached) = attached {
         assert_eq!(String::from_utf8_lossy(&attached.stdout).trim(), "");
     }

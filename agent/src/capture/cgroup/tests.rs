@@ -7,7 +7,10 @@ fn check(mounts: &str, expected: Option<&str>) {
 
 #[test]
 fn unified() {
-    check("proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n", Some("/sys/fs/cgroup"));
+    check(
+        "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n",
+        Some("/sys/fs/cgroup"),
+    );
 }
 
 #[test]
