@@ -24,6 +24,8 @@ pub mod record;
 mod relay;
 pub mod report;
 pub mod run;
+#[cfg(test)]
+mod testing;
 pub mod trust;
 mod upstream;
 pub mod views;
