@@ -6,6 +6,7 @@ mod cgroup;
 mod events;
 mod maps;
 mod netns;
+mod probe;
 mod programs;
 
 use std::{
@@ -22,6 +23,7 @@ pub use self::{
     cgroup::{cgroup_id, cgroup2_mount},
     events::{Event, Events},
     netns::{Listeners, Netns, NetnsCookie},
+    probe::{Trial, probe},
 };
 
 /// What to capture, and where.

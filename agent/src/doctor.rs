@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::capture::Capture;
 use crate::cli::Output;
 
+mod hooks;
 mod machine;
 mod probe;
 mod visitor;
@@ -71,11 +71,9 @@ pub async fn run(output: Output) -> anyhow::Result<bool> {
 #[must_use]
 pub fn examine() -> Examination {
     let mut findings = machine::findings();
+    findings.extend(hooks::findings());
     match probe::Scene::set() {
-        Ok(scene) => {
-            findings.extend(hooks(scene.capture()));
-            findings.extend(scene.play());
-        }
+        Ok(scene) => findings.extend(scene.play()),
         Err(error) => findings.push(Finding {
             group: Group::Probe,
             name: "capture",
@@ -87,36 +85,6 @@ pub fn examine() -> Examination {
     }
     let able = findings.iter().all(|finding| finding.present || !finding.required);
     Examination { able, findings }
-}
-
-/// The probe could be set, so every program that capture needs is loaded and attached.
-fn hooks(capture: &Capture) -> Vec<Finding> {
-    let hook = |name, cost| Finding {
-        group: Group::Hook,
-        name,
-        present: true,
-        detail: "loaded and attached".to_owned(),
-        required: true,
-        cost,
-    };
-    let kernel_dns = capture.learns_dns_in_kernel();
-    let detail =
-        if kernel_dns { "answers are read in the kernel" } else { "answers are read by the agent" };
-    vec![
-        hook("connect4, connect6", "nothing is redirected"),
-        hook("getpeername4, getpeername6", "programs see the agent as their peer"),
-        hook("sendmsg4, sendmsg6", "QUIC goes past the agent"),
-        hook("sockops", "the agent cannot tell where a connection was going"),
-        Finding {
-            present: kernel_dns,
-            detail: detail.to_owned(),
-            required: false,
-            ..hook(
-                "DNS learning",
-                "a connection made right after the first answer for a name may go direct",
-            )
-        },
-    ]
 }
 
 fn show(examination: &Examination, out: &mut impl Write) -> io::Result<()> {

@@ -145,7 +145,7 @@ const CAPABILITIES: [Capability; 5] = [
     Capability {
         name: "CAP_NET_ADMIN",
         bit: 12,
-        or: None,
+        or: Some(SYS_ADMIN),
         required: true,
         cost: "no program can be attached",
     },

@@ -40,10 +40,6 @@ impl Scene {
         Ok(Scene { capture, listeners, scratch })
     }
 
-    pub(super) fn capture(&self) -> &Capture {
-        &self.capture
-    }
-
     /// Runs every check. The listeners are gone after the last.
     pub(super) fn play(self) -> Vec<Finding> {
         let v4 = SocketAddr::from((V4, PORT));

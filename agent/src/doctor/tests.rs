@@ -77,6 +77,8 @@ fn the_probe_proves_capture_and_leaves_nothing() {
         .filter(|finding| finding.required && !finding.present)
         .collect();
     assert!(examination.able && failed.is_empty(), "{failed:#?}");
+    let hooks = examination.findings.iter().filter(|finding| finding.group == Group::Hook);
+    assert_eq!(hooks.count(), 9);
     let probes = examination.findings.iter().filter(|finding| finding.group == Group::Probe);
     let names: Vec<&str> = probes.map(|finding| finding.name).collect();
     let expected = [
