@@ -446,7 +446,9 @@ impl Scanner {
             }
             Shape::Leaf(field) => sink.value(field, Value::Text(&text[..text.len().min(KEPT_MAX)])),
             Shape::Text(field) => {
-                sink.piece(field, text);
+                if !text.is_empty() {
+                    sink.piece(field, text);
+                }
                 sink.end(field);
             }
             Shape::Tree(node) => {
