@@ -385,3 +385,19 @@ fn keys_in_message(text: &str) -> Vec<String> {
     keys.sort();
     keys
 }
+
+#[test]
+fn every_example_is_valid() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples");
+    let entries: Vec<_> = std::fs::read_dir(directory).unwrap().map(Result::unwrap).collect();
+    let examples = entries.iter().map(std::fs::DirEntry::path);
+    let mut count = 0;
+    for example in examples.filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
+        let text = std::fs::read_to_string(&example).unwrap();
+        let name = example.display().to_string();
+        let parsed = parse(&text, &name);
+        assert!(parsed.is_ok(), "{parsed:?}");
+        count += 1;
+    }
+    assert!(count > 0, "no example in {directory}");
+}
