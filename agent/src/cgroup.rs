@@ -39,7 +39,7 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     fs::remove_dir(path)
 }
 
-fn children(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn children(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     entries
         .flatten()

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// Processes that were moved or killed need a moment to leave their cgroup.
 const LEAVE_TRIES: usize = 50;
 const LEAVE_PAUSE: Duration = Duration::from_millis(10);
+
+/// What comes before the process id in the name of a run's cgroup.
+const SCOPE_PREFIX: &str = "weir-run-";
 
 /// The shell's codes for a command that cannot be run, and for one that is not there.
 const CANNOT_RUN: u8 = 126;
@@ -120,6 +123,17 @@ fn exit_as(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.to_le_bytes()[0])
 }
 
+/// Removes the cgroups of runs that were killed. Fails, and rightly, where a command still runs in one.
+fn sweep(parent: &Path) {
+    for path in cgroup::children(parent) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(pid) = name.strip_prefix(SCOPE_PREFIX) else { continue };
+        if !Path::new("/proc").join(pid).exists() && cgroup::remove_tree(&path).is_ok() {
+            debug!(cgroup = %path.display(), "removed what a killed run had left");
+        }
+    }
+}
+
 /// A cgroup for one run, removed on drop.
 struct Scope {
     path: PathBuf,
@@ -129,7 +143,8 @@ struct Scope {
 impl Scope {
     fn new() -> anyhow::Result<Self> {
         let parent = capture::cgroup2_mount()?;
-        let path = parent.join(format!("weir-run-{}", std::process::id()));
+        sweep(&parent);
+        let path = parent.join(format!("{SCOPE_PREFIX}{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("cannot make the cgroup {}", path.display()))?;
         Ok(Self { path, parent })
     }
