@@ -357,14 +357,20 @@ fn default_patience_ms() -> u64 {
     20_000
 }
 
-/// Bytes, as base64 in JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Bytes, as base64 in JSON and as text in messages.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
 
 impl Base64 {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
+    }
+}
+
+impl std::fmt::Debug for Base64 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text())
     }
 }
 

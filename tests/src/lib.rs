@@ -26,4 +26,4 @@ pub use answer::{Answer, Begin, Behaviour, Ending, Framing, Step};
 pub use provider::{Manners, Provider};
 pub use received::{Head, Http, Received};
 pub use rig::{Rig, Workload};
-pub use weir::{Records, Run, Weir};
+pub use weir::{Agent, Records, Run, Weir};

@@ -25,6 +25,7 @@ use crate::received::Received;
 mod authority;
 mod cgroup;
 mod dns;
+mod mounts;
 mod netns;
 mod workload;
 

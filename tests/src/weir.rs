@@ -15,6 +15,10 @@ use serde_json::Value;
 use crate::client::{Plan, Report};
 use crate::rig::{Rig, Workload, wait_until};
 
+mod agent;
+
+pub use agent::Agent;
+
 /// No test runs a command under weir for longer.
 const RUN_LIMIT: Duration = Duration::from_secs(180);
 

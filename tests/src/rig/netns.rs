@@ -76,10 +76,6 @@ impl Namespace {
         }
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
     /// A path by which another process of this machine can name the namespace.
     #[must_use]
     pub fn path(&self) -> String {
@@ -94,7 +90,7 @@ impl AsRawFd for Namespace {
 }
 
 /// A namespace belongs to a thread: the thread is thrown away, so nothing has to be undone.
-fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(super) fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         scope.spawn(work).join().map_err(|_| anyhow!("a thread in a namespace panicked"))?
     })

@@ -1,18 +1,16 @@
 //! A host for unmodified clients: its own network, resolver, hosts file and trusted roots.
 //! Knows namespaces and mounts; knows no provider.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
 
 use super::dns::DNS_ADDRESS;
+use super::mounts::Mounts;
 use super::netns::Namespace;
 
 /// Where Debian keeps the roots that everybody trusts.
@@ -48,7 +46,7 @@ pub struct Workload {
     n: u8,
     namespace: Namespace,
     directory: PathBuf,
-    mounts: Vec<(CString, CString)>,
+    mounts: Mounts,
 }
 
 impl Workload {
@@ -61,13 +59,13 @@ impl Workload {
         fs::write(directory.join("resolv.conf"), resolver)?;
         fs::write(directory.join("hosts"), "127.0.0.1 localhost\n::1 localhost ip6-localhost\n")?;
         let mut mounts = vec![
-            bind(&directory.join("resolv.conf"), "/etc/resolv.conf")?,
-            bind(&directory.join("hosts"), "/etc/hosts")?,
+            (directory.join("resolv.conf"), "/etc/resolv.conf"),
+            (directory.join("hosts"), "/etc/hosts"),
         ];
         if Path::new(SYSTEM_BUNDLE).exists() {
-            mounts.push(bind(&directory.with_file_name("bundle.pem"), SYSTEM_BUNDLE)?);
+            mounts.push((directory.with_file_name("bundle.pem"), SYSTEM_BUNDLE));
         }
-        Ok(Self { n, namespace, directory, mounts })
+        Ok(Self { n, namespace, directory, mounts: Mounts::with(&mounts)? })
     }
 
     /// A command that runs on this host: its network, its name resolution, its trusted roots.
@@ -76,23 +74,8 @@ impl Workload {
         for name in FOREIGN_VARIABLES {
             command.env_remove(name);
         }
-        let namespace = self.namespace.clone();
-        let mounts = self.mounts.clone();
-        // SAFETY: between fork and exec only system calls are made, on values prepared before.
-        unsafe {
-            command.pre_exec(move || {
-                setns(namespace.file(), CloneFlags::CLONE_NEWNET)?;
-                unshare(CloneFlags::CLONE_NEWNS)?;
-                // Nothing that is mounted from here on is seen outside.
-                let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-                mount(None::<&str>, c"/", None::<&str>, private, None::<&str>)?;
-                for (from, to) in &mounts {
-                    let bind = MsFlags::MS_BIND;
-                    mount(Some(from.as_c_str()), to.as_c_str(), None::<&str>, bind, None::<&str>)?;
-                }
-                Ok(())
-            });
-        }
+        self.namespace.adopt(&mut command);
+        self.mounts.adopt(&mut command);
         command
     }
 
@@ -151,13 +134,4 @@ fn wire(n: u8, workload: &Namespace, providers: &Namespace) -> Result<()> {
         &format!("route add 198.18.0.0/15 via 10.77.{n}.1"),
         &format!("route add 2001:db8::/32 via fd77:{n:x}::1"),
     ])
-}
-
-fn bind(from: &Path, to: &str) -> Result<(CString, CString)> {
-    // A link (systemd-resolved makes one) is followed here, not in the child.
-    let to = fs::canonicalize(to).with_context(|| format!("this machine has no {to}"))?;
-    Ok((
-        CString::new(from.as_os_str().as_encoded_bytes())?,
-        CString::new(to.as_os_str().as_encoded_bytes())?,
-    ))
 }

@@ -1,8 +1,11 @@
 //! `weir run` as a command: stdio, exit code, summary, and what must never be written.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
+use weir_tests::rig::wait_until;
 use weir_tests::{Provider, Rig, Weir, Workload, canned};
 
 use crate::rig;
@@ -90,18 +93,44 @@ fn an_unknown_model_has_no_price() {
 #[test]
 fn a_run_leaves_nothing_behind() {
     let Some((rig, host)) = stage() else { return };
-    let inside = "cat /proc/self/cgroup";
-    let run = Weir::on(&host, &rig).run(&["sh", "-c", inside]).unwrap();
-    let text = String::from_utf8(run.stdout).unwrap();
-    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
-    assert!(!own.is_empty(), "the command runs in a cgroup of its own: {text}");
+    let run = Weir::on(&host, &rig).run(&["cat", "/proc/self/cgroup"]).unwrap();
+    let own = own_cgroup(&run.stdout).expect("the command runs in a cgroup of its own");
+    assert!(!own.exists(), "{} is still there", own.display());
+}
+
+#[test]
+fn a_run_clears_up_after_one_that_was_killed() {
+    let Some((rig, host)) = stage() else { return };
+    let mut killed =
+        Weir::on(&host, &rig).start(&["cat", "/proc/self/cgroup", "-"], Stdio::piped()).unwrap();
+    let stdin = killed.child.stdin.take();
+    assert!(wait_until(Duration::from_secs(30), || own_cgroup(&killed.stdout()).is_some()));
+    let left = own_cgroup(&killed.stdout()).unwrap();
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    assert!(left.exists(), "nobody was there to remove it");
+
+    // The command outlives its weir, and its cgroup stays with it.
+    assert!(Weir::on(&host, &rig).run(&["true"]).unwrap().status.success());
+    assert!(left.exists(), "a command still runs in it");
+    drop(stdin);
+    assert!(wait_until(Duration::from_secs(30), || is_empty(&left)));
+    assert!(Weir::on(&host, &rig).run(&["true"]).unwrap().status.success());
+    assert!(!left.exists(), "{} is still there", left.display());
+}
+
+/// The cgroup v2 directory that a `/proc/self/cgroup` names.
+fn own_cgroup(text: &[u8]) -> Option<PathBuf> {
+    let text = String::from_utf8_lossy(text);
+    let own =
+        text.lines().find_map(|line| line.strip_prefix("0::/")).filter(|own| !own.is_empty())?;
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let mount = mounts
-        .lines()
-        .find(|line| line.contains(" cgroup2 "))
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap();
-    assert!(!std::path::Path::new(mount).join(own).exists(), "{own} is still there");
+    let mount = mounts.lines().find(|line| line.contains(" cgroup2 "))?.split(' ').nth(1)?;
+    Some(Path::new(mount).join(own))
+}
+
+fn is_empty(cgroup: &Path) -> bool {
+    std::fs::read_to_string(cgroup.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
 }
 
 /// A call with a key and a prompt.

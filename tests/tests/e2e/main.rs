@@ -7,6 +7,7 @@
     reason = "a test fails loudly and explains itself"
 )]
 
+mod agent;
 mod capture;
 mod client;
 mod command;
