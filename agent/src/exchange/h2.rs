@@ -20,6 +20,9 @@ use crate::relay::side::{End, Stream};
 
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes one stream may have in flight before its reader has taken them.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for all streams of a connection together.
