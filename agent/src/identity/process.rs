@@ -1,5 +1,6 @@
 //! What /proc says about a process, best effort: it may be gone, or be another one by now.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 pub(super) struct Process {
     directory: PathBuf,
     started: u64,
-    cgroup: Option<String>,
+    /// Read when first asked for: whoever is remembered is not asked.
+    cgroup: OnceCell<Option<String>>,
 }
 
 impl Process {
@@ -15,9 +17,7 @@ impl Process {
     pub(super) fn open(pid: u32) -> Option<Process> {
         let directory = PathBuf::from(format!("/proc/{pid}"));
         let started = started(&fs::read_to_string(directory.join("stat")).ok()?)?;
-        let cgroup =
-            fs::read_to_string(directory.join("cgroup")).ok().and_then(|text| unified(&text));
-        Some(Process { directory, started, cgroup })
+        Some(Process { directory, started, cgroup: OnceCell::new() })
     }
 
     /// In clock ticks since boot: together with the number, this is one process only.
@@ -27,7 +27,8 @@ impl Process {
 
     /// The path in the v2 hierarchy.
     pub(super) fn cgroup(&self) -> Option<&str> {
-        self.cgroup.as_deref()
+        let read = || unified(&fs::read_to_string(self.directory.join("cgroup")).ok()?);
+        self.cgroup.get_or_init(read).as_deref()
     }
 
     pub(super) fn exe(&self) -> Option<String> {
