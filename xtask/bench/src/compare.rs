@@ -66,6 +66,8 @@ pub(crate) struct Sample {
 pub(crate) struct MemorySample {
     pub(crate) contender: Contender,
     pub(crate) fresh: Memory,
+    /// With half of the streams open
+    pub(crate) half: Memory,
     pub(crate) open: Memory,
 }
 
@@ -198,10 +200,13 @@ fn weigh(plan: &Plan, ground: &Ground<'_>, bar: &ProgressBar) -> Result<Vec<Memo
         bar.set_message(format!("{} streams open: {}", plan.streams, contender.name()));
         let mut running = Running::start(contender, ground)?;
         let fresh = measure::memory(&running.pids)?;
-        running.tell(&Order::Hold { streams: plan.streams })?;
+        let half_streams = plan.streams / 2;
+        running.tell(&Order::Hold { streams: half_streams })?;
+        let half = measure::memory(&running.pids)?;
+        running.tell(&Order::Hold { streams: plan.streams - half_streams })?;
         let open = measure::memory(&running.pids)?;
         running.tell(&Order::Release)?;
-        samples.push(MemorySample { contender, fresh, open });
+        samples.push(MemorySample { contender, fresh, half, open });
         bar.inc(1);
     }
     Ok(samples)

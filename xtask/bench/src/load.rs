@@ -145,9 +145,8 @@ impl Load {
         figures(total, start.elapsed())
     }
 
-    /// Open streams, a few at a time, and keep reading them until they are released.
+    /// Open more streams, a few at a time, and keep reading them until they are released.
     async fn hold(&mut self, streams: usize) -> Result<()> {
-        self.release().await;
         let (settled, mut settlements) = mpsc::channel(streams.max(1));
         let opening = Arc::new(tokio::sync::Semaphore::new(OPENING_MAX));
         for _ in 0..streams {

@@ -109,7 +109,7 @@ pub(crate) fn print_text(results: &Results) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "Medians of {} rounds of {:.1} s each, contenders taking turns. Linux {}, {} processors, all on one machine.\n",
+        "Medians over {} round(s) of {:.1} s, contenders taking turns. Linux {}, {} processors, all on one machine.\n",
         results.rounds,
         results.stretch.as_secs_f64(),
         kernel(),

@@ -74,7 +74,7 @@ pub(crate) enum Order {
     Prepare(Scenario),
     /// Load for so long; answered by `Report::Done`
     Go { millis: u64 },
-    /// Open this many streams and keep them; answered by `Report::Ready` when each has its first chunks
+    /// Open so many more streams and keep them; answered by `Report::Ready` when each has its first chunks
     Hold { streams: usize },
     /// Drop every connection; answered by `Report::Ready`
     Release,

@@ -3,6 +3,7 @@
 use super::Results;
 use crate::compare::{MemorySample, Sample};
 use crate::contender::Contender;
+use crate::measure::Memory;
 use crate::scenario::Scenario;
 use serde::Serialize;
 
@@ -102,9 +103,14 @@ fn cpu_us(sample: &Sample) -> f64 {
 }
 
 impl MemorySample {
+    /// What a stream adds. A process that starts with memory to spare shows nothing at first, so the growth over the
+    /// second half of the streams counts where it is more than the growth over all.
     #[expect(clippy::cast_precision_loss, reason = "kibibytes of a machine are far below 2^52")]
     pub(super) fn pss_per_stream_kib(&self, streams: usize) -> f64 {
-        self.open.pss_kib.saturating_sub(self.fresh.pss_kib) as f64 / streams.max(1) as f64
+        let growth = |before: Memory, more: usize| {
+            self.open.pss_kib.saturating_sub(before.pss_kib) as f64 / more.max(1) as f64
+        };
+        growth(self.fresh, streams).max(growth(self.half, streams - streams / 2))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "kibibytes of a machine are far below 2^52")]

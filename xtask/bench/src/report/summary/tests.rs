@@ -31,3 +31,18 @@ fn ratios_compare_within_a_round() {
     assert_eq!(added_p50_to_nginx(&samples, Scenario::Small1), Some(1.2));
     assert!(row(&samples, Scenario::Chunk, Contender::Weir).is_none());
 }
+
+#[test]
+fn memory_to_spare_at_the_start_hides_no_stream() {
+    let memory = |pss_kib| Memory { rss_kib: pss_kib, pss_kib };
+    let contender = Contender::Weir;
+    let sample = MemorySample {
+        contender,
+        fresh: memory(50_000),
+        half: memory(50_000),
+        open: memory(80_000),
+    };
+    assert_eq!(sample.pss_per_stream_kib(2000), 30.0);
+    let sample = MemorySample { fresh: memory(10_000), half: memory(60_000), ..sample };
+    assert_eq!(sample.pss_per_stream_kib(2000), 35.0);
+}
