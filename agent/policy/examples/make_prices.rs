@@ -112,11 +112,11 @@ fn write_model(out: &mut String, model: &Value, dates: &mut BTreeSet<String>) {
     assert!(!id.contains(char::is_whitespace), "{id}");
     dates.extend(checked_dates(model));
     writeln!(out, "{id} {}", any_of(&model["match"]).join(" ")).unwrap();
-    match &model["prices"] {
-        Value::Array(rows) => rows
+    match model["prices"].as_array() {
+        Some(rows) => rows
             .iter()
             .for_each(|row| write_row(out, &condition(&row["constraint"]), &row["prices"])),
-        prices => write_row(out, "*", prices),
+        None => write_row(out, "*", &model["prices"]),
     }
     for variant in model["price_variants"].as_array().into_iter().flatten() {
         let when = variant["when"].as_object().expect("a condition");

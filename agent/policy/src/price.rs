@@ -70,6 +70,9 @@ impl Table {
         if usage.stated.input_tokens.is_none() && usage.stated.output_tokens.is_none() {
             return Cost::Unknown;
         }
+        if usage.unpriced_calls > 0 {
+            return Cost::Unknown;
+        }
         let served = sale.served_model.and_then(|name| self.model(sale.provider, name));
         let model =
             served.or_else(|| sale.request_model.and_then(|name| self.model(sale.provider, name)));

@@ -20,7 +20,7 @@ pub struct Answer {
     pub server_tool_calls: Option<u32>,
     pub error: Option<ProviderError>,
     pub service_tier: Option<String>,
-    /// The stream's terminal event, or the document's end, was seen.
+    /// The stream's terminal event, or the document's end, was seen. Never for a body that nothing is read from.
     pub complete: bool,
     pub unread: Option<Unread>,
 }

@@ -107,13 +107,12 @@ impl ErrorRead {
             Some(text) if is_word(&text) => (Some(text), None),
             flat => (None, flat),
         };
-        let outer_kind = self.outer.kind.filter(|kind| kind != "error");
         let kind = self
             .inner
             .kind
             .or(self.inner.status)
             .or(flat_word)
-            .or(outer_kind)
+            .or(self.outer.kind)
             .filter(|kind| kind.len() <= WORD_MAX);
         let code = self.inner.code.or(self.outer.code).filter(|code| code.len() <= WORD_MAX);
         let message = self.inner.message.or(flat_message).or(self.outer.message);

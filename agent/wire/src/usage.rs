@@ -37,6 +37,8 @@ pub struct Usage {
     pub output_audio: u64,
     /// Searches and fetches that the provider ran and bills by the piece.
     pub web_searches: u64,
+    /// Other calls that the provider ran and bills beside the tokens, in a way that no figure tells.
+    pub unpriced_calls: u64,
     /// What the provider says it charged, rounded to whole nano-dollars.
     pub stated_cost_nanodollars: Option<u64>,
     /// The figures in the provider's own words and convention.

@@ -79,6 +79,12 @@ fn unknown_is_never_nothing() {
 }
 
 #[test]
+fn calls_beside_the_tokens_make_it_unknown() {
+    let searched = usage(|usage| usage.unpriced_calls = 1);
+    check(Provider::OpenAi, "gpt-4o", &searched, None);
+}
+
+#[test]
 fn an_unused_bucket_needs_no_price() {
     check(Provider::OpenAi, "gpt-3.5-turbo", &usage(|usage| usage.cache_read = 0), Some(0));
 }

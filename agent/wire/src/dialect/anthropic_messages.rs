@@ -130,7 +130,10 @@ impl AnthropicMessages {
                 self.facts.content = true;
             }
             b"message_stop" => self.facts.terminal = true,
-            b"error" => self.facts.error.name(),
+            b"error" => {
+                self.facts.terminal = true;
+                self.facts.error.name();
+            }
             _ => {}
         }
     }

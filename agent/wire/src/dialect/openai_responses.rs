@@ -117,7 +117,10 @@ enum Kind {
 
 enum Item {
     Client(ToolCall),
-    Server,
+    /// Run by the provider. All but calls of other people's servers are billed by the piece.
+    Server {
+        is_billed: bool,
+    },
     Neither,
 }
 
@@ -193,7 +196,7 @@ impl Reading {
             "tool_search_call" if !self.runs_at_server => {
                 Item::Client(ToolCall { name: self.kind, arguments_hash: self.hash.finish() })
             }
-            kind if kind.ends_with("_call") => Item::Server,
+            kind if kind.ends_with("_call") => Item::Server { is_billed: kind != "mcp_call" },
             _ => Item::Neither,
         }
     }
@@ -247,13 +250,19 @@ impl Dialect for OpenAiResponses {
 
     fn finish(self: Box<Self>, status: u16) -> Answer {
         let mut answer = self.facts.finish(status, Figures::inclusive);
-        let mut server = 0;
+        let (mut server, mut billed) = (0, 0);
         for (_, item) in self.items {
             match item {
                 Item::Client(call) => answer.tool_calls.push(call),
-                Item::Server => server += 1,
+                Item::Server { is_billed } => {
+                    server += 1;
+                    billed += u64::from(is_billed);
+                }
                 Item::Neither => {}
             }
+        }
+        if let Some(usage) = &mut answer.usage {
+            usage.unpriced_calls = billed;
         }
         answer.server_tool_calls = answer.error.is_none().then_some(server);
         answer
@@ -311,6 +320,7 @@ impl OpenAiResponses {
             | b"response.cancelled"
             | b"response.done" => self.kind = Kind::Terminal,
             b"error" => {
+                self.facts.terminal = true;
                 self.facts.error.name();
                 self.facts.error.value(Field::OuterKind, Value::Text(kind));
             }

@@ -137,6 +137,7 @@ impl Figures {
             output_audio: output.take(self.output_audio.unwrap_or(0)),
             output_text: output.0,
             web_searches: self.web_searches.unwrap_or(0),
+            unpriced_calls: 0,
             // A stated nothing is no bill: xAI on Azure says it always.
             stated_cost_nanodollars: self
                 .cost_nanodollars
