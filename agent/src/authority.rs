@@ -46,9 +46,8 @@ impl Authority {
     /// the intermediate is replaced when the names changed or it nears its end.
     pub fn open_or_create(directory: &Path, names: &NameSet) -> Result<Authority> {
         refuse_unconstrained(names)?;
-        let (root_pem, intermediate) =
-            store::open_or_create(directory, names, OffsetDateTime::now_utc())
-                .with_context(|| format!("certificate authority in {}", directory.display()))?;
+        let now = OffsetDateTime::now_utc();
+        let (root_pem, intermediate) = store::open_or_create(directory, names, now)?;
         Ok(Authority::new(names, root_pem, Some(directory.to_owned()), intermediate))
     }
 

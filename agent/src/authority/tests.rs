@@ -281,24 +281,26 @@ fn refused(spoil: impl FnOnce(&Path)) -> String {
 fn a_damaged_store_is_refused_with_the_reason() {
     assert_eq!(
         refused(|dir| fs::remove_file(dir.join("root.key")).unwrap()),
-        "certificate authority in DIR: root.pem has no root.key beside it; restore the key, or remove root.pem to start a \
+        "root.pem has no root.key beside it; restore the key, or remove root.pem to start a \
          new authority"
     );
     assert_eq!(
         refused(|dir| fs::set_permissions(dir.join("root.key"), fs::Permissions::from_mode(0o644))
             .unwrap()),
-        "certificate authority in DIR: DIR/root.key is open to other users (mode 644); make it private (chmod go= \
+        "DIR/root.key is open to other users (mode 644); make it private (chmod go= \
          DIR/root.key) if nobody read it, or start anew"
     );
     assert_eq!(
         refused(|dir| fs::write(dir.join("root.pem"), "nonsense").unwrap()),
-        "certificate authority in DIR: root.pem and root.key: certificate is not PEM: no items found"
+        "root.pem and root.key: certificate is not PEM: no items found"
     );
     let other = TempDir::new().unwrap();
     Authority::open_or_create(other.path(), &usual()).unwrap();
     assert!(
-        refused(|dir| fs::copy(other.path().join("root.key"), dir.join("root.key")).map(|_| ()).unwrap())
-            .starts_with("certificate authority in DIR: root.pem and root.key: certificate and private key do not belong together")
+        refused(|dir| fs::copy(other.path().join("root.key"), dir.join("root.key"))
+            .map(|_| ())
+            .unwrap())
+        .starts_with("root.pem and root.key: certificate and private key do not belong together")
     );
 }
 

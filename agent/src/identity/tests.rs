@@ -269,6 +269,70 @@ fn this_process_is_known() {
     );
 }
 
+/// A cgroup tree and a process in its leaf; gone when dropped.
+struct Pod {
+    top: PathBuf,
+    leaf: PathBuf,
+    process: std::process::Child,
+}
+
+impl Pod {
+    /// None, with the reason on stderr, where cgroups cannot be made.
+    fn start(mount: &std::path::Path) -> Option<Pod> {
+        let top = mount.join(format!("weir-test-{}-pod", std::process::id()));
+        let leaf = top.join(path("kubepods/burstable/pod{uid}/{id}"));
+        if let Err(error) = std::fs::create_dir_all(&leaf) {
+            skip(&format!("no cgroup can be made ({error})"));
+            return None;
+        }
+        let process = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        std::fs::write(leaf.join("cgroup.procs"), process.id().to_string()).unwrap();
+        Some(Pod { top, leaf, process })
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let above = self.leaf.ancestors().take_while(|path| path.starts_with(&self.top));
+        above.for_each(|path| drop(std::fs::remove_dir(path)));
+    }
+}
+
+#[test]
+fn a_process_in_a_pod_is_known_while_it_lives_and_after() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(mount) = mount() else { return };
+    let Some(pod) = Pod::start(&mount) else { return };
+    let id = std::fs::metadata(&pod.leaf).unwrap().ino();
+    let pid = pod.process.id();
+    let identities = Identities::new(mount);
+    let living = identities.resolve(id, pid, 0, "sleep");
+    assert_eq!(living.container_id.as_deref(), Some(ID));
+    assert_eq!(living.pod_uid.as_deref(), Some(UID));
+    assert_eq!(living.qos, Some(Qos::Burstable));
+    assert!(
+        living
+            .exe
+            .as_deref()
+            .is_some_and(|exe| exe.ends_with("/sleep") || exe.ends_with("coreutils"))
+    );
+    let other = identities.resolve(id, std::process::id(), 0, "sleep");
+    assert_eq!(
+        (other.exe.as_deref(), &other.pod_uid),
+        (None, &living.pod_uid),
+        "this process is elsewhere"
+    );
+    drop(pod);
+    let gone = identities.resolve(id, pid, 0, "sleep");
+    assert_eq!(
+        (gone.exe.as_deref(), &gone.pod_uid),
+        (None, &living.pod_uid),
+        "the pod is remembered"
+    );
+}
+
 #[test]
 fn a_process_in_another_cgroup_is_not_the_caller() {
     let Some(mount) = mount() else { return };

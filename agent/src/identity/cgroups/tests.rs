@@ -66,3 +66,16 @@ fn a_removed_cgroup_is_remembered_but_not_invented() {
     assert_eq!(asked_late.by_search(id), None);
     assert_eq!(asked_late.path(id, None), None);
 }
+
+#[test]
+fn a_process_tells_its_cgroup_only_if_it_is_the_one() {
+    let Some(process) = Process::open(std::process::id()) else { return };
+    let cgroups = Cgroups::new(mount());
+    let own = process.cgroup().unwrap();
+    let Ok(metadata) = fs::metadata(mount().join(own.trim_start_matches('/'))) else {
+        skip("this process is outside its view of the cgroup tree");
+        return;
+    };
+    assert_eq!(cgroups.by_process(metadata.ino(), &process).as_deref(), Some(own));
+    assert_eq!(cgroups.by_process(metadata.ino() + 1, &process), None);
+}
