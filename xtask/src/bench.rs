@@ -16,6 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    packages::ensure_root("the benchmark makes namespaces and loads kernel programs")?;
     packages::ensure(&[packages::NGINX, packages::IP, packages::AUTHORITIES])?;
     let mut build = cargo::locked("build");
     build.args(["--release", "--package", "weir-bench", "--package", "weir", "--bins"]);

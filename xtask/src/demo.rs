@@ -30,6 +30,7 @@ pub(crate) fn run_quietly() -> Result<()> {
 
 /// Build and install; gives the command that shows.
 fn prepare() -> Result<Command> {
+    packages::ensure_root("the demo makes network namespaces and loads kernel programs")?;
     packages::ensure(&[
         packages::CURL,
         packages::PYTHON_VENV,

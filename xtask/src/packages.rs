@@ -1,7 +1,9 @@
 //! Installs what a bare Debian lacks. Knows apt; asks nothing.
 
 use crate::step;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -20,6 +22,13 @@ pub(crate) const AUTHORITIES: Need = Need {
     present: || Path::new("/etc/ssl/certs/ca-certificates.crt").exists(),
     packages: &["ca-certificates"],
 };
+
+/// Say so before anything is built, if a task could not be done in the end.
+pub(crate) fn ensure_root(why: &str) -> Result<()> {
+    // A process's folder belongs to its effective user.
+    ensure!(fs::metadata("/proc/self")?.uid() == 0, "run it as root: {why}");
+    Ok(())
+}
 
 /// Install what is missing.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
