@@ -18,6 +18,42 @@ pub fn detect_at(provider: Provider, method: &str, path_and_query: &str) -> Endp
     Endpoint { provider, dialect, operation }
 }
 
+/// The model that a path names, where the body does not: an Azure deployment, a Gemini model, a Bedrock model.
+pub fn model_in_path(path_and_query: &str) -> Option<String> {
+    let path = path_and_query.split(['?', '#']).next().unwrap_or("");
+    let mut segments = path.split('/');
+    let before = segments.find(|segment| matches!(*segment, "deployments" | "models" | "model"))?;
+    let model = segments.next()?;
+    let named =
+        model.rsplit_once(':').filter(|(_, verb)| verb.bytes().all(|b| b.is_ascii_alphabetic()));
+    let model = decoded(named.map_or(model, |(model, _)| model));
+    let is_model = if before == "models" { named.is_some() } else { segments.next().is_some() };
+    (is_model && !model.is_empty()).then_some(model)
+}
+
+/// Percent-decoded, cut at a length that no model's name has.
+fn decoded(text: &str) -> String {
+    const MODEL_MAX: usize = 256;
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest
+        && bytes.len() < MODEL_MAX
+    {
+        let digit = |at: usize| after.get(at).and_then(|b| (*b as char).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn format(provider: Provider, method: &str, path: &str) -> (Dialect, Operation) {
     let post = method.eq_ignore_ascii_case("POST");
     if post && let Some(known) = of_end(provider, path) {
@@ -47,7 +83,7 @@ fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
     if ends("completions") {
         return known(Dialect::OpenAiCompletions, Operation::Completion);
     }
-    if ends("responses") {
+    if ends("responses") || ends("responses/compact") {
         return known(Dialect::OpenAiResponses, Operation::Chat);
     }
     if ends("messages/count_tokens") {

@@ -19,7 +19,7 @@ mod usage;
 
 pub use answer::{Answer, ErrorClass, Message, ProviderError, ToolCall};
 pub use call::{Call, Unread};
-pub use detect::{detect, detect_at};
+pub use detect::{detect, detect_at, model_in_path};
 pub use endpoint::{Dialect, Endpoint, Operation, Provider};
 pub use request::RequestObserver;
 pub use response::ResponseObserver;

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use super::detect;
+use super::{detect, model_in_path};
 
 fn check(host: &str, path: &str, words: &str) {
     check_method(host, "POST", path, words);
@@ -91,4 +91,29 @@ fn odd_paths() {
     check("api.openai.com", "/v1/chat/completions/", "openai openai.chat chat");
     check("api.openai.com", "/v1/notembeddings", "openai other other");
     check("api.openai.com", "?v1/chat/completions", "openai other other");
+}
+
+#[test]
+fn models_in_paths() {
+    let check = |path: &str, model: Option<&str>| {
+        assert_eq!(model_in_path(path).as_deref(), model, "{path}")
+    };
+    check("/openai/deployments/mine/chat/completions?api-version=1", Some("mine"));
+    check("/v1beta/models/gemini-2.5-flash:generateContent", Some("gemini-2.5-flash"));
+    check(
+        "/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+        Some("gemini-2.5-pro"),
+    );
+    check(
+        "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse",
+        Some("anthropic.claude-3-haiku-20240307-v1:0"),
+    );
+    check(
+        "/model/anthropic.claude-3-haiku-20240307-v1:0/invoke",
+        Some("anthropic.claude-3-haiku-20240307-v1:0"),
+    );
+    check("/v1/chat/completions", None);
+    check("/models/chat/completions", None);
+    check("/v1/models", None);
+    check("/v1/models/gpt-4o", None);
 }
