@@ -6,6 +6,7 @@ mod cgroup;
 mod events;
 mod maps;
 mod netns;
+mod pins;
 mod probe;
 mod programs;
 
@@ -79,14 +80,14 @@ pub struct Origin {
     pub command: String,
 }
 
-/// The attached kernel half. Dropping it detaches everything.
+/// The attached kernel half. Dropping it detaches everything. When the process is killed instead, fail mode open leaves
+/// nothing attached, and fail mode closed leaves everything.
 pub struct Capture {
     maps: Arc<Maps>,
     ring: Mutex<Option<events::Ring>>,
     names: Names,
     kernel_dns: bool,
-    // Last, so that maps outlive nothing that needs them.
-    _programs: Programs,
+    programs: Mutex<Programs>,
 }
 
 impl Capture {
@@ -97,15 +98,25 @@ impl Capture {
         let maps = Arc::new(Maps::take(&mut object)?);
         maps.configure(settings).context("cannot fill the kernel maps")?;
         let ring = events::Ring::take(&mut object)?;
-        let programs = Programs::attach(object, &settings.cgroup)
+        let mut programs = Programs::attach(object, &settings.cgroup)
             .with_context(|| format!("cannot attach to cgroup {}", settings.cgroup.display()))?;
+        if settings.fail_mode == FailMode::Closed {
+            programs.pin()?;
+        }
+        pins::sweep(cgroup_id(&settings.cgroup)?);
         Ok(Self {
             maps,
             ring: Mutex::new(Some(ring)),
             names: Names::new(&settings.names),
             kernel_dns: programs.kernel_dns(),
-            _programs: programs,
+            programs: Mutex::new(programs),
         })
+    }
+
+    /// Ends the agent's part and leaves the kernel's: in fail mode closed, what is captured stays refused until an agent
+    /// comes back to this cgroup. In fail mode open nothing is left.
+    pub fn leave(self) {
+        self.programs.into_inner().unwrap_or_else(PoisonError::into_inner).leave();
     }
 
     /// Whether answers are learned in the kernel, before the application reads them.
@@ -136,6 +147,9 @@ impl Capture {
 
     /// A fail mode for one cgroup, by its id; `None` goes back to the one of the settings.
     pub fn fail_mode(&self, cgroup: u64, mode: Option<FailMode>) -> anyhow::Result<()> {
+        if mode == Some(FailMode::Closed) {
+            self.programs.lock().unwrap_or_else(PoisonError::into_inner).pin()?;
+        }
         self.maps.fail_mode(cgroup, mode)
     }
 

@@ -9,18 +9,23 @@ use anyhow::Context as _;
 
 /// The mount point of the cgroup v2 hierarchy, also where it lives beside version 1.
 pub fn cgroup2_mount() -> anyhow::Result<PathBuf> {
-    let mounts =
-        std::fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
-    mount_point(&mounts).context(
+    mount_of("cgroup2")?.context(
         "no cgroup v2 hierarchy is mounted; try: mount -t cgroup2 none /sys/fs/cgroup/unified",
     )
 }
 
-fn mount_point(mounts: &str) -> Option<PathBuf> {
+/// Where the first file system of this type is mounted.
+pub(super) fn mount_of(kind: &str) -> anyhow::Result<Option<PathBuf>> {
+    let mounts =
+        std::fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+    Ok(mount_point(&mounts, kind))
+}
+
+fn mount_point(mounts: &str, kind: &str) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ');
         let point = fields.nth(1)?;
-        (fields.next()? == "cgroup2").then(|| PathBuf::from(unescape(point)))
+        (fields.next()? == kind).then(|| PathBuf::from(unescape(point)))
     })
 }
 

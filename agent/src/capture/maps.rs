@@ -164,7 +164,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The clock that the kernel half writes down.
-fn monotonic_ns() -> u64 {
+pub(super) fn monotonic_ns() -> u64 {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .map(|now| Duration::from(now).as_nanos() as u64)
         .unwrap_or(0)

@@ -7,10 +7,12 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{
         CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, SockOps,
-        cgroup_skb::CgroupSkbLink, cgroup_sock_addr::CgroupSockAddrLink, sock_ops::SockOpsLink,
+        links::{FdLink, PinnedLink},
     },
 };
 use tracing::warn;
+
+use super::{cgroup::cgroup_id, pins::Pins};
 
 /// Built by `cargo xtask ebpf` and committed.
 static OBJECT: &[u8] =
@@ -34,19 +36,18 @@ pub(super) const DNS: &str = "weir_dns";
 /// Sends every answer to user space instead, on kernels where the other does not load.
 pub(super) const DNS_RELAY: &str = "weir_dns_relay";
 
-/// One attached hook; dropping it detaches.
-#[derive(Debug)]
-#[expect(dead_code, reason = "a link is only held")]
-enum Attached {
-    SockAddr(CgroupSockAddrLink),
-    SockOps(SockOpsLink),
-    Skb(CgroupSkbLink),
+/// One attached hook; dropping a free one detaches.
+enum Held {
+    Free(FdLink),
+    Pinned(PinnedLink),
 }
 
 /// Everything that is attached.
 pub(super) struct Programs {
     // In reverse order of attaching: nothing is redirected any more when the rest goes.
-    links: Vec<Attached>,
+    links: Vec<(&'static str, Held)>,
+    pins: Option<Pins>,
+    cgroup: u64,
     _object: Ebpf,
     kernel_dns: bool,
 }
@@ -59,36 +60,64 @@ pub(super) fn load() -> anyhow::Result<Ebpf> {
 
 impl Programs {
     pub(super) fn attach(mut object: Ebpf, cgroup: &Path) -> anyhow::Result<Self> {
+        let id = cgroup_id(cgroup)?;
         let cgroup = File::open(cgroup)?;
         let kernel_dns = load_program(&mut object, DNS)
             .inspect_err(|error| warn!(error = format!("{error:#}"), "dns answers are read late"))
             .is_ok();
-        let mut links = Vec::with_capacity(REQUIRED.len() + 1);
         let dns = if kernel_dns { DNS } else { DNS_RELAY };
         if !kernel_dns {
             load_program(&mut object, DNS_RELAY)?;
         }
-        links.push(attach_program(&mut object, dns, &cgroup)?);
         for name in REQUIRED {
             load_program(&mut object, name)?;
         }
-        for name in REQUIRED {
-            links.push(attach_program(&mut object, name, &cgroup)?);
+        let mut links = Vec::with_capacity(REQUIRED.len() + 1);
+        for name in std::iter::once(dns).chain(REQUIRED) {
+            links.push((name, Held::Free(attach_program(&mut object, name, &cgroup)?)));
         }
         links.reverse();
-        Ok(Self { links, _object: object, kernel_dns })
+        Ok(Self { links, pins: None, cgroup: id, _object: object, kernel_dns })
     }
 
     pub(super) fn kernel_dns(&self) -> bool {
         self.kernel_dns
+    }
+
+    /// From now on everything stays attached if this process is killed.
+    pub(super) fn pin(&mut self) -> anyhow::Result<()> {
+        if self.pins.is_some() {
+            return Ok(());
+        }
+        let pins = Pins::new(self.cgroup)?;
+        let mut held = Vec::with_capacity(self.links.len());
+        for (name, link) in self.links.drain(..) {
+            let link = match link {
+                Held::Free(link) => Held::Pinned(pins.pin(name, link)?),
+                Held::Pinned(link) => Held::Pinned(link),
+            };
+            held.push((name, link));
+        }
+        self.links = held;
+        self.pins = Some(pins);
+        Ok(())
+    }
+
+    /// Lets go without detaching, if everything is pinned.
+    pub(super) fn leave(mut self) {
+        self.links.clear();
     }
 }
 
 impl Drop for Programs {
     fn drop(&mut self) {
         // In order: `connect` first.
-        for link in self.links.drain(..) {
-            drop(link);
+        for (name, link) in self.links.drain(..) {
+            if let Held::Pinned(link) = link
+                && let Err(error) = link.unpin()
+            {
+                warn!(%error, name, "a program stays attached");
+            }
         }
     }
 }
@@ -106,30 +135,30 @@ pub(super) fn load_program(object: &mut Ebpf, name: &str) -> anyhow::Result<()> 
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the object holds three kinds of programs")]
-fn attach_program(object: &mut Ebpf, name: &str, cgroup: &File) -> anyhow::Result<Attached> {
-    let attached =
-        match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
-            Program::CgroupSockAddr(program) => attach_sock_addr(program, cgroup),
-            Program::SockOps(program) => attach_sock_ops(program, cgroup),
-            Program::CgroupSkb(program) => attach_skb(program, cgroup),
-            _ => bail!("{name} is of another kind"),
-        };
+fn attach_program(object: &mut Ebpf, name: &str, cgroup: &File) -> anyhow::Result<FdLink> {
+    let program = object.program_mut(name).with_context(|| format!("the object lacks {name}"))?;
+    let attached = match program {
+        Program::CgroupSockAddr(program) => attach_sock_addr(program, cgroup),
+        Program::SockOps(program) => attach_sock_ops(program, cgroup),
+        Program::CgroupSkb(program) => attach_skb(program, cgroup),
+        _ => bail!("{name} is of another kind"),
+    };
     attached.with_context(|| format!("cannot attach {name}"))
 }
 
 // `Single` means no flags, which is all that `bpf_link_create` accepts; a link is always one among several.
 
-fn attach_sock_addr(program: &mut CgroupSockAddr, cgroup: &File) -> anyhow::Result<Attached> {
+fn attach_sock_addr(program: &mut CgroupSockAddr, cgroup: &File) -> anyhow::Result<FdLink> {
     let id = program.attach(cgroup, CgroupAttachMode::Single)?;
-    Ok(Attached::SockAddr(program.take_link(id)?))
+    Ok(program.take_link(id)?.try_into()?)
 }
 
-fn attach_sock_ops(program: &mut SockOps, cgroup: &File) -> anyhow::Result<Attached> {
+fn attach_sock_ops(program: &mut SockOps, cgroup: &File) -> anyhow::Result<FdLink> {
     let id = program.attach(cgroup, CgroupAttachMode::Single)?;
-    Ok(Attached::SockOps(program.take_link(id)?))
+    Ok(program.take_link(id)?.try_into()?)
 }
 
-fn attach_skb(program: &mut CgroupSkb, cgroup: &File) -> anyhow::Result<Attached> {
+fn attach_skb(program: &mut CgroupSkb, cgroup: &File) -> anyhow::Result<FdLink> {
     let id = program.attach(cgroup, CgroupSkbAttachType::Ingress, CgroupAttachMode::Single)?;
-    Ok(Attached::Skb(program.take_link(id)?))
+    Ok(program.take_link(id)?.try_into()?)
 }

@@ -1,8 +1,22 @@
 //! What happens when nobody listens.
 
-use weir::capture::{Capture, Event, FailMode, Settings, cgroup_id};
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+};
 
-use crate::place::{PROVIDER, PROVIDER_V6, Place, dial, may_run};
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::{
+        signal::{Signal, kill},
+        wait::waitpid,
+    },
+    unistd::{ForkResult, fork},
+};
+use weir::capture::{Capture, Event, FailMode, Listeners, Netns, Settings, cgroup_id};
+
+use crate::place::{Cgroup, Namespace, PROVIDER, PROVIDER_V6, Place, dial, may_run};
 
 #[test]
 fn open_a_dead_listener_lets_connections_go_direct() {
@@ -109,4 +123,100 @@ fn announced(act: impl FnOnce(&Place)) {
     let Event::NewNetns { cookie, pid } = event else { panic!("{event:?}") };
     assert_eq!(cookie, place.netns());
     assert_ne!(pid, std::process::id());
+}
+
+/// A cgroup and a namespace in which an agent was killed.
+struct Orphaned {
+    cgroup: Cgroup,
+    namespace: Namespace,
+    /// Someone real at the provider's address, to see who arrives unredirected.
+    server: TcpListener,
+}
+
+impl Orphaned {
+    fn new(fail_mode: FailMode) -> Self {
+        let (cgroup, namespace) = (Cgroup::new(), Namespace::new(&["192.0.2.10/32"]));
+        let server = namespace.run(|| TcpListener::bind((PROVIDER, 443)).unwrap());
+        server.set_nonblocking(true).unwrap();
+        let orphaned = Self { cgroup, namespace, server };
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        // SAFETY: the child only loads programs, listens and waits.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
+                // Only this thread came along, and none that enters namespaces.
+                setns(&orphaned.namespace.file, CloneFlags::CLONE_NEWNET).unwrap();
+                let _agent = orphaned.attach(fail_mode, &Netns::own().unwrap());
+                File::from(writer).write_all(b"+").unwrap();
+                loop {
+                    nix::unistd::pause();
+                }
+            }
+            ForkResult::Parent { child } => {
+                drop(writer);
+                File::from(reader).read_exact(&mut [0]).unwrap();
+                assert!(orphaned.dial().starts_with("192.0.2.10:443 "));
+                assert!(orphaned.server.accept().is_err(), "redirected while the agent lives");
+                kill(child, Signal::SIGKILL).unwrap();
+                waitpid(child, None).unwrap();
+            }
+        }
+        orphaned
+    }
+
+    fn attach(&self, fail_mode: FailMode, netns: &Netns) -> (Capture, Listeners) {
+        let cgroup = self.cgroup.path.clone();
+        let settings = Settings { cgroup, ports: vec![443], fail_mode, ..Settings::default() };
+        let capture = Capture::attach(&settings).unwrap();
+        capture.learn(PROVIDER.parse().unwrap()).unwrap();
+        let listeners = netns.listen().unwrap();
+        capture.listening(&listeners).unwrap();
+        (capture, listeners)
+    }
+
+    fn dial(&self) -> String {
+        self.cgroup.run(Some(&self.namespace.file), || dial(PROVIDER, 443))
+    }
+}
+
+#[test]
+fn open_a_killed_agent_leaves_the_way_free() {
+    if !may_run() {
+        return;
+    }
+    let orphaned = Orphaned::new(FailMode::Open);
+    assert!(orphaned.dial().starts_with("192.0.2.10:443 "));
+    assert!(orphaned.server.accept().is_ok());
+}
+
+#[test]
+fn closed_a_killed_agent_leaves_the_door_shut_until_the_next() {
+    if !may_run() {
+        return;
+    }
+    let orphaned = Orphaned::new(FailMode::Closed);
+    assert_eq!(orphaned.dial(), "PermissionDenied");
+
+    let (capture, listeners) = orphaned.attach(FailMode::Closed, &orphaned.namespace.netns());
+    let said = orphaned.dial();
+    assert!(said.starts_with("192.0.2.10:443 "), "{said}");
+    assert!(listeners.v4.accept().is_ok(), "through the next agent");
+    drop((capture, listeners));
+    assert!(orphaned.dial().starts_with("192.0.2.10:443 "), "an orderly end detaches");
+    assert!(orphaned.server.accept().is_ok());
+}
+
+#[test]
+fn closed_an_agent_may_leave_the_door_shut() {
+    if !may_run() {
+        return;
+    }
+    let orphaned = Orphaned::new(FailMode::Open);
+    let (capture, listeners) = orphaned.attach(FailMode::Closed, &orphaned.namespace.netns());
+    capture.leave();
+    drop(listeners);
+    assert_eq!(orphaned.dial(), "PermissionDenied");
+    // Takes off what was left, and then itself.
+    drop(orphaned.attach(FailMode::Open, &orphaned.namespace.netns()));
+    assert!(orphaned.dial().starts_with("192.0.2.10:443 "));
 }

@@ -2,7 +2,7 @@ use super::*;
 
 #[track_caller]
 fn check(mounts: &str, expected: Option<&str>) {
-    assert_eq!(mount_point(mounts), expected.map(PathBuf::from));
+    assert_eq!(mount_point(mounts, "cgroup2"), expected.map(PathBuf::from));
 }
 
 #[test]
