@@ -56,10 +56,30 @@ fn decoded(text: &str) -> String {
 
 fn format(provider: Provider, method: &str, path: &str) -> (Dialect, Operation) {
     let post = method.eq_ignore_ascii_case("POST");
+    if post && let Some(known) = of_verb(provider, path) {
+        return known;
+    }
     if post && let Some(known) = of_end(provider, path) {
         return known;
     }
     (Dialect::Other, operation(path))
+}
+
+/// Google's calls end in a colon and a verb.
+fn of_verb(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
+    if !matches!(provider, Provider::Gemini | Provider::Vertex) {
+        return None;
+    }
+    let (before, verb) = path.rsplit_once(':')?;
+    Some(match verb {
+        "generateContent" | "streamGenerateContent" => (Dialect::GeminiGenerate, Operation::Chat),
+        "embedContent" | "batchEmbedContents" => (Dialect::GeminiEmbeddings, Operation::Embeddings),
+        "countTokens" => (Dialect::GeminiCountTokens, Operation::CountTokens),
+        "rawPredict" | "streamRawPredict" if before.contains("/publishers/anthropic/") => {
+            (Dialect::AnthropicMessages, Operation::Chat)
+        }
+        _ => return None,
+    })
 }
 
 /// Calls that are billed by the token are told by how the path ends; hosts differ in how it begins.

@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod error_body;
+pub(crate) mod gemini_generate;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_embeddings;
 pub(crate) mod openai_responses;

@@ -137,6 +137,10 @@ impl Facts {
         }
     }
 
+    pub(crate) fn figure(&mut self, field: Field, count: u64) {
+        self.figures().set(field, count);
+    }
+
     fn figures(&mut self) -> &mut Figures {
         self.stated = true;
         if self.in_spare { &mut self.document_spare } else { &mut self.document }

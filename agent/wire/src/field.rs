@@ -34,6 +34,11 @@ pub(crate) enum Field {
     InputAudio,
     OutputAudio,
     WebSearches,
+    /// Read by the model for a tool's sake, beside the input.
+    ToolPrompt,
+    /// A count by modality.
+    Detail,
+    Modality,
     /// Dollars; or ten-thousand-millionths of one.
     StatedCost,
     StatedCostTicks,

@@ -10,7 +10,7 @@ use crate::field::Field;
 use crate::json::{Fields, KEPT_MAX, Node, Scanner, Shape, Sink, Value};
 use Shape::{Leaf, Tree};
 
-/// OpenAI's and Anthropic's names do not clash.
+/// The dialects' names do not clash.
 static ROOT: Node = Node {
     fields: Fields::of(&[
         ("model", Leaf(Field::Model)),
@@ -27,7 +27,15 @@ static START: Shape = Tree(&ROOT);
 static STREAM_OPTIONS: Node =
     Node { fields: Fields::of(&[("include_usage", Leaf(Field::IncludeUsage))]), ..Node::EMPTY };
 static TOOLS: Node = Node { scope: Some(Field::Items), items: Tree(&TOOL), ..Node::EMPTY };
-static TOOL: Node = Node { scope: Some(Field::Tool), ..Node::EMPTY };
+static TOOL: Node = Node {
+    scope: Some(Field::Tool),
+    fields: Fields::of(&[("functionDeclarations", Tree(&DECLARATIONS))]),
+    ..Node::EMPTY
+};
+/// Gemini gathers its functions in one tool: they count, and the tool around them does not.
+static DECLARATIONS: Node =
+    Node { scope: Some(Field::Detail), items: Tree(&DECLARATION), ..Node::EMPTY };
+static DECLARATION: Node = Node { scope: Some(Field::Tool), ..Node::EMPTY };
 
 pub struct RequestObserver {
     reading: Option<(Box<Scanner>, Asked)>,
@@ -64,6 +72,7 @@ impl Sink for Asked {
     fn begin(&mut self, scope: Field) {
         match scope {
             Field::Items => self.call.tools = 0,
+            Field::Detail => self.call.tools = self.call.tools.saturating_sub(1),
             Field::Tool => self.call.tools = self.call.tools.saturating_add(1),
             _ => {}
         }

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::call::Unread;
 use crate::dialect::anthropic_messages::AnthropicMessages;
 use crate::dialect::error_body::ErrorBody;
+use crate::dialect::gemini_generate::GeminiGenerate;
 use crate::dialect::openai_chat::OpenAiChat;
 use crate::dialect::openai_embeddings::OpenAiEmbeddings;
 use crate::dialect::openai_responses::OpenAiResponses;
@@ -73,9 +74,10 @@ fn reader(
         Name::OpenAiResponses => boxed(OpenAiResponses::new(key), status, events),
         Name::OpenAiEmbeddings => boxed(OpenAiEmbeddings::new(key), status, events),
         Name::AnthropicMessages => boxed(AnthropicMessages::new(key), status, events),
+        Name::GeminiGenerate | Name::GeminiEmbeddings => {
+            boxed(GeminiGenerate::new(key), status, events)
+        }
         Name::AnthropicCountTokens
-        | Name::GeminiGenerate
-        | Name::GeminiEmbeddings
         | Name::GeminiCountTokens
         | Name::BedrockConverse
         | Name::BedrockInvoke

@@ -73,7 +73,7 @@ impl Usage {
 
     /// Everything produced, reasoning included; `None` if the provider said nothing of output.
     pub fn total_output(&self) -> Option<u64> {
-        self.stated.output_tokens?;
+        self.stated.output_tokens.or(self.stated.reasoning_tokens)?;
         Some(self.output_text.saturating_add(self.reasoning).saturating_add(self.output_audio))
     }
 }

@@ -79,6 +79,43 @@ fn imitators() {
 }
 
 #[test]
+fn google() {
+    let host = "generativelanguage.googleapis.com";
+    check(
+        host,
+        "/v1beta/models/gemini-2.5-flash:generateContent?key=k",
+        "gemini gemini.generate chat",
+    );
+    check(
+        host,
+        "/v1beta/models/gemini-2.5-flash:countTokens",
+        "gemini gemini.count_tokens count_tokens",
+    );
+    check(
+        host,
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents",
+        "gemini gemini.embeddings embeddings",
+    );
+    let models = "/v1/projects/p/locations/l/publishers";
+    let host = "us-central1-aiplatform.googleapis.com";
+    check(
+        host,
+        &format!("{models}/google/models/gemini-2.5-pro:streamGenerateContent"),
+        "vertex gemini.generate chat",
+    );
+    check(
+        host,
+        &format!("{models}/anthropic/models/claude-haiku-4-5:streamRawPredict"),
+        "vertex anthropic.messages chat",
+    );
+    check(
+        host,
+        &format!("{models}/google/models/text-embedding-004:predict"),
+        "vertex other models",
+    );
+}
+
+#[test]
 fn strangers() {
     assert_eq!(detect("example.com", "POST", "/v1/chat/completions"), None);
     assert_eq!(detect("chatgpt.com", "POST", "/backend-api/conversation"), None);

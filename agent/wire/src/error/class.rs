@@ -4,6 +4,8 @@ use crate::answer::ErrorClass;
 
 /// Words and phrases of providers' codes, types and messages, first match wins: the more telling come first.
 static TELLING: &[(&str, ErrorClass)] = &[
+    // Google says "quota" for what passes in a minute, too.
+    ("resource_exhausted", ErrorClass::RateLimited),
     ("insufficient_quota", ErrorClass::QuotaExhausted),
     ("exceeded your current quota", ErrorClass::QuotaExhausted),
     ("billing", ErrorClass::QuotaExhausted),
@@ -32,7 +34,6 @@ static TELLING: &[(&str, ErrorClass)] = &[
     ("rate limit", ErrorClass::RateLimited),
     ("throttling", ErrorClass::RateLimited),
     ("too_many_requests", ErrorClass::RateLimited),
-    ("resource_exhausted", ErrorClass::RateLimited),
     ("invalid_api_key", ErrorClass::Authentication),
     ("api key not valid", ErrorClass::Authentication),
     ("incorrect api key", ErrorClass::Authentication),

@@ -20,6 +20,7 @@ pub(crate) struct Figures {
     pub(crate) input_audio: Option<u64>,
     pub(crate) output_audio: Option<u64>,
     pub(crate) web_searches: Option<u64>,
+    pub(crate) tool_prompt: Option<u64>,
     pub(crate) cost_nanodollars: Option<u64>,
     pub(crate) own_key: bool,
 }
@@ -46,6 +47,7 @@ impl Figures {
             (Field::InputAudio, &mut self.input_audio),
             (Field::OutputAudio, &mut self.output_audio),
             (Field::WebSearches, &mut self.web_searches),
+            (Field::ToolPrompt, &mut self.tool_prompt),
         ];
         places.into_iter().find(|(known, _)| *known == field).map(|(_, place)| place)
     }
@@ -66,6 +68,7 @@ impl Figures {
         keep(&mut self.input_audio, later.input_audio);
         keep(&mut self.output_audio, later.output_audio);
         keep(&mut self.web_searches, later.web_searches);
+        keep(&mut self.tool_prompt, later.tool_prompt);
         keep(&mut self.cost_nanodollars, later.cost_nanodollars);
     }
 
@@ -101,6 +104,17 @@ impl Figures {
         }
         let read = if cached_beside { input.saturating_add(beside_input) } else { input };
         self.buckets(stated, read, cached, writes, produced, reasoning)
+    }
+
+    /// Cached ⊂ input, tool prompts beside the input, reasoning beside the output (Gemini).
+    pub(crate) fn beside(&self) -> Usage {
+        let stated = self.stated();
+        let tool_prompt = self.tool_prompt.unwrap_or(0);
+        let read = stated.input_tokens.unwrap_or(0).saturating_add(tool_prompt);
+        let reasoning = stated.reasoning_tokens.unwrap_or(0);
+        let produced = self.output.unwrap_or(0).saturating_add(reasoning);
+        let cached = stated.cached_input_tokens.unwrap_or(0);
+        self.buckets(stated, read, cached, self.writes(), produced, reasoning)
     }
 
     /// Cached tokens, read or written, come on top of the input; reasoning ⊂ output.
