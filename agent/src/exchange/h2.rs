@@ -27,6 +27,10 @@ mod tests;
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for all streams of a connection together.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What `h2` may count for frames under 256 bytes that wait to be read, at 256 less their length each; beyond
+/// it the connection ends. Providers send a frame a token: a full window of 16-byte frames must fit, or a
+/// client that pauses would lose its connection.
+const SMALL_FRAMES_BUDGET: usize = CONNECTION_WINDOW_BYTES as usize / 16 * 240;
 /// Frames that were sent wait for the connection's task to write them; an end must not overtake them.
 const LAST_FRAMES: Duration = Duration::from_millis(20);
 
@@ -46,6 +50,7 @@ impl Provider {
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .data_frame_budget(SMALL_FRAMES_BUDGET)
             .enable_push(false)
             .handshake(io)
             .await?;
@@ -76,6 +81,7 @@ pub(crate) async fn serve<C: Stream + 'static>(
     let handshake = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(SMALL_FRAMES_BUDGET)
         .max_concurrent_streams(provider.send.current_max_send_streams().min(u32::MAX as usize) as u32)
         .handshake::<C, Bytes>(client)
         .await;
