@@ -85,6 +85,9 @@ pub struct Request {
     /// Leaves after so many bytes of the answer's body.
     #[serde(default)]
     pub leaves_after: Option<usize>,
+    /// Before leaving, reads nothing until its standard input ends.
+    #[serde(default)]
+    pub lingers: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,6 +265,7 @@ impl Request {
             trailers: Vec::new(),
             waits_for_continue: false,
             leaves_after: None,
+            lingers: false,
         }
     }
 
@@ -304,6 +308,13 @@ impl Request {
     pub fn leaves_after(mut self, bytes: usize) -> Self {
         self.leaves_after = Some(bytes);
         self
+    }
+
+    /// Reads so many bytes of the body and then none, until the client's standard input ends.
+    #[must_use]
+    pub fn reads_only(mut self, bytes: usize) -> Self {
+        self.lingers = true;
+        self.leaves_after(bytes)
     }
 }
 

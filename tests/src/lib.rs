@@ -23,7 +23,7 @@ pub mod rig;
 pub mod weir;
 
 pub use answer::{Answer, Begin, Behaviour, Ending, Framing, Step};
-pub use provider::{Manners, Provider};
+pub use provider::{Manners, Provider, RAW_MARK};
 pub use received::{Head, Http, Received};
 pub use rig::{Rig, Workload};
 pub use weir::{Agent, Records, Run, Weir};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use socket2::SockRef;
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 
 use crate::answer::{Answer, Behaviour};
-use crate::received::{Http, Received};
+use crate::received::{Head, Http, Received};
 
 mod h1;
 mod h2;
@@ -47,7 +48,13 @@ pub enum Manners {
     ResetBeforeTls,
     /// A TLS session, and then bytes that are no HTTP.
     GarbageAfterTls,
+    /// A TLS session in which everything up to the mark is kept as the body of one request, whatever
+    /// it is, and answered with an empty object.
+    KeepsRawBytes,
 }
+
+/// Ends what a provider that keeps raw bytes reads.
+pub const RAW_MARK: &str = "~the end~";
 
 impl Provider {
     /// A provider that knows no path yet; h2 and HTTP/1.1, one address of each family.
@@ -115,6 +122,7 @@ pub struct Providers {
     received: Mutex<Vec<Arc<Received>>>,
     not_recording: AtomicBool,
     connections: AtomicU64,
+    bytes_sent: AtomicU64,
 }
 
 pub(crate) struct Serving {
@@ -163,6 +171,15 @@ impl Providers {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Counts what has been handed to the kernel.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.load(Ordering::Relaxed)
+    }
+
     fn named(&self, name: &str) -> Option<Arc<Serving>> {
         let by_name = self.by_name.read().expect("no panic holds the providers");
         by_name.get(&name.to_ascii_lowercase()).cloned()
@@ -199,6 +216,21 @@ pub(crate) struct Connection {
     pub(crate) destination: SocketAddr,
 }
 
+impl Connection {
+    fn head(&self, method: &str, target: &str, headers: Vec<(String, Bytes)>) -> Head {
+        Head {
+            host: Arc::clone(&self.host),
+            connection: self.id,
+            http: self.http,
+            peer: self.peer,
+            destination: self.destination,
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+        }
+    }
+}
+
 async fn serve_connection(
     providers: &Arc<Providers>,
     stream: TcpStream,
@@ -223,6 +255,11 @@ async fn serve_connection(
         tls.write_all(b"\x00\xff this is no HTTP\r\n\r\n").await?;
         return tls.shutdown().await;
     }
+    if manners == Manners::KeepsRawBytes {
+        let connection =
+            Connection { id, host: name, http: Http::H1, peer: canonical(peer), destination };
+        return h1::keep_raw(providers, &connection, tls).await;
+    }
     let http = match tls.get_ref().1.alpn_protocol() {
         Some(b"h2") => Http::H2,
         _ => Http::H1,
@@ -239,7 +276,7 @@ async fn misbehave_before_tls(
     mut stream: TcpStream,
 ) -> io::Result<Option<TcpStream>> {
     match manners {
-        Manners::Polite | Manners::GarbageAfterTls => Ok(Some(stream)),
+        Manners::Polite | Manners::GarbageAfterTls | Manners::KeepsRawBytes => Ok(Some(stream)),
         Manners::SilentBeforeTls => {
             wait_for_close(&stream).await;
             Ok(None)

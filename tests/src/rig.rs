@@ -129,14 +129,13 @@ impl Rig {
 
     /// A name that was never asked for, on addresses that nobody has seen.
     pub fn serve_fresh(&self, mut provider: Provider) -> Result<()> {
-        let n = self.fresh.fetch_add(1, Ordering::Relaxed) + 1;
-        let entry = Entry {
-            cnames: std::mem::take(&mut provider.cnames),
-            v4: vec![Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + n)],
-            v6: vec![Ipv6Addr::from_bits(
-                Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0).to_bits() + u128::from(n),
-            )],
-        };
+        let mut entry = Entry { cnames: std::mem::take(&mut provider.cnames), ..Entry::default() };
+        for _ in 0..provider.addresses {
+            let n = self.fresh.fetch_add(1, Ordering::Relaxed) + 1;
+            entry.v4.push(Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + n));
+            let first = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0);
+            entry.v6.push(Ipv6Addr::from_bits(first.to_bits() + u128::from(n)));
+        }
         let tls = self.authority.server_config(&provider.name, &provider.alpn)?;
         self.zone.set(&provider.name, entry);
         self.providers.add(&provider, tls, &self.zone.addresses(&provider.name));
@@ -199,6 +198,12 @@ impl Rig {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.providers.connections()
+    }
+
+    /// Bytes of answers that providers could send: it stands still while nobody reads.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.providers.bytes_sent()
     }
 
     /// Whether requests are kept for `received`; a benchmark wants not.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use weir_tests::client::{Family, Plan, carry_out, probe};
 
-const USAGE: &str = "rig-client plan FILE | connect|connect-nonblocking|connect-mapped ADDRESS | udp ADDRESS \
+const USAGE: &str = "rig-client plan FILE | connect|connect-nonblocking|connect-mapped ADDRESS | udp ADDRESS | say ADDRESS TEXT \
                      | race FILE FAMILY | turns HOST FAMILY";
 
 fn main() -> Result<()> {
@@ -26,6 +26,10 @@ fn main() -> Result<()> {
             serde_json::to_string(&probe::connect(address.parse()?, true, true)?)?
         }
         ["udp", address] => serde_json::to_string(&probe::datagrams(address.parse()?)?)?,
+        ["say", address, text] => {
+            let answer = probe::say(address.parse()?, text.as_bytes())?;
+            serde_json::to_string(&String::from_utf8_lossy(&answer))?
+        }
         ["race", file, family] => {
             let names = BufReader::new(File::open(file).with_context(|| format!("open {file}"))?);
             serde_json::to_string(&probe::race(names, parse_family(family)?)?)?

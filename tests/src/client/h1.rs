@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::session::{end_of, within};
+use super::session::{end_of, stdin_ended, within};
 use super::{BodyFraming, Conversation, End, Heard, HeardAnswer, Request};
 
 /// An endless header stops being read here, as clients do.
@@ -23,6 +23,9 @@ pub(super) async fn converse(
     let mut wire = Wire { tls, input: BytesMut::new(), patience_ms: conversation.patience_ms };
     for request in &conversation.requests {
         let answer = wire.exchange(&conversation.host, request).await;
+        if request.lingers && answer.end == End::Left {
+            stdin_ended().await;
+        }
         let goes_on = answer.end == End::Complete && !says_close(&answer);
         heard.answers.push(answer);
         if !goes_on {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
-use super::session::{end_of, within};
+use super::session::{end_of, stdin_ended, within};
 use super::{BodyFraming, Conversation, End, Heard, HeardAnswer, Request};
 
 const WINDOW: u32 = 4 << 20;
@@ -25,6 +25,7 @@ pub(super) async fn converse(
 ) {
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
+    builder.data_frame_budget(usize::MAX);
     builder.max_header_list_size(256 << 10);
     let (send, connection) = match builder.handshake::<_, Bytes>(tls).await {
         Ok(opened) => opened,
@@ -98,11 +99,14 @@ async fn try_exchange(
     while let Some(data) =
         timed(patience_ms, async { Ok(incoming.data().await.transpose()) }).await??
     {
-        let _ = incoming.flow_control().release_capacity(data.len());
         body.extend_from_slice(&data);
         if request.leaves_after.is_some_and(|limit| body.len() >= limit) {
+            if request.lingers {
+                stdin_ended().await;
+            }
             return Err(End::Left);
         }
+        let _ = incoming.flow_control().release_capacity(data.len());
     }
     let trailers = timed(patience_ms, async { Ok(incoming.trailers().await) }).await?;
     answer.trailers =

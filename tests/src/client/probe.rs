@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
 use super::Family;
-use super::session::{client_config, issuer, resolve, roots};
+use super::session::{client_config, issuer, resolve, resolve_all, roots};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -95,17 +95,26 @@ pub fn datagrams(to: SocketAddr) -> Result<Datagrams> {
     Ok(Datagrams { connect_errno, sendto_errno })
 }
 
-/// Resolves each name of `names` (one a line) and connects at once.
+/// Resolves each name of `names` (one a line) and connects at once, to every address in turn.
 pub fn race(names: impl BufRead, family: Family) -> Result<Race> {
     let roots = Arc::new(roots()?);
     let mut race = Race::default();
     for name in names.lines() {
         let name = name?;
-        race.rounds += 1;
-        match ask(&name, family, &roots) {
-            Attempt::Answered { issuer, .. } => *race.issuers.entry(issuer).or_default() += 1,
-            other @ (Attempt::NotConnected { .. } | Attempt::Broken { .. }) => {
-                race.failures.push(format!("{name}: {other:?}"));
+        let addresses = match resolve_all(&name, 443, family) {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                race.failures.push(format!("{name}: {error:#}"));
+                continue;
+            }
+        };
+        for address in addresses {
+            race.rounds += 1;
+            match ask_at(address, &name, &roots) {
+                Attempt::Answered { issuer, .. } => *race.issuers.entry(issuer).or_default() += 1,
+                other @ (Attempt::NotConnected { .. } | Attempt::Broken { .. }) => {
+                    race.failures.push(format!("{name} {address}: {other:?}"));
+                }
             }
         }
     }
@@ -129,12 +138,25 @@ pub fn take_turns(
     Ok(())
 }
 
+/// Sends bytes over plain TCP and reads what comes back.
+pub fn say(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut tcp = TcpStream::connect_timeout(&to, LIMIT)?;
+    tcp.set_read_timeout(Some(LIMIT))?;
+    tcp.write_all(bytes)?;
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
 /// One small request on a connection of its own.
 fn ask(host: &str, family: Family, roots: &Arc<RootCertStore>) -> Attempt {
-    let address = match resolve(host, 443, family) {
-        Ok(address) => address,
-        Err(error) => return Attempt::Broken { error: format!("{error:#}") },
-    };
+    match resolve(host, 443, family) {
+        Ok(address) => ask_at(address, host, roots),
+        Err(error) => Attempt::Broken { error: format!("{error:#}") },
+    }
+}
+
+fn ask_at(address: SocketAddr, host: &str, roots: &Arc<RootCertStore>) -> Attempt {
     let tcp = match TcpStream::connect_timeout(&address, LIMIT) {
         Ok(tcp) => tcp,
         Err(error) => return Attempt::NotConnected { errno: error.raw_os_error() },

@@ -97,14 +97,18 @@ async fn open(
 
 /// The first address that getaddrinfo gives, of the family that is wanted.
 pub(super) fn resolve(host: &str, port: u16, family: Family) -> Result<SocketAddr> {
-    let mut addresses =
-        (host, port).to_socket_addrs().with_context(|| format!("resolve {host}"))?;
-    let found = addresses.find(|address| match family {
+    let first = resolve_all(host, port, family)?.into_iter().next();
+    first.with_context(|| format!("{host} has no address of family {family:?}"))
+}
+
+pub(super) fn resolve_all(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
+    let addresses = (host, port).to_socket_addrs().with_context(|| format!("resolve {host}"))?;
+    let wanted = |address: &SocketAddr| match family {
         Family::Any => true,
         Family::V4 => address.is_ipv4(),
         Family::V6 => address.is_ipv6(),
-    });
-    found.with_context(|| format!("{host} has no address of family {family:?}"))
+    };
+    Ok(addresses.filter(wanted).collect())
 }
 
 pub(super) fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig> {
@@ -157,4 +161,10 @@ pub(super) fn end_of(error: &io::Error) -> End {
 pub(super) async fn within<T>(ms: u64, read: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let limit = Duration::from_millis(ms);
     tokio::time::timeout(limit, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Until nobody holds the other end of standard input.
+pub(super) async fn stdin_ended() {
+    let read = || io::copy(&mut io::stdin().lock(), &mut io::sink());
+    let _ = tokio::task::spawn_blocking(read).await;
 }

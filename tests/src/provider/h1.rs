@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    Connection, PATIENCE, Providers, Serving, set_reset_on_close, wait_for_close, websocket,
+    Connection, PATIENCE, Providers, RAW_MARK, Serving, set_reset_on_close, wait_for_close,
+    websocket,
 };
 use crate::answer::{Answer, AnswerHead, Begin, Ending, Framing, Interim, Step};
 use crate::received::{Head, Received};
@@ -30,7 +31,7 @@ pub(super) async fn serve(
     connection: &Connection,
     tls: Tls,
 ) -> io::Result<()> {
-    let mut wire = Wire { tls, input: BytesMut::new() };
+    let mut wire = Wire { tls, input: BytesMut::new(), providers };
     loop {
         let Some(head) = wire.read_head(connection).await? else {
             return wire.tls.shutdown().await;
@@ -64,6 +65,28 @@ pub(super) async fn serve(
     }
 }
 
+/// Reads up to the mark, keeps it all, and answers.
+pub(super) async fn keep_raw(
+    providers: &Providers,
+    connection: &Connection,
+    mut tls: Tls,
+) -> io::Result<()> {
+    let mut input = BytesMut::new();
+    let mark = RAW_MARK.as_bytes();
+    while !input.windows(mark.len()).any(|window| window == mark) {
+        if input.len() > HEAD_BYTES_MAX || tls.read_buf(&mut input).await? == 0 {
+            break;
+        }
+    }
+    let head = connection.head("RAW", "*", Vec::new());
+    providers.record(Received { head, body: input.freeze(), chunked: false, trailers: Vec::new() });
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    tls.write_all(answer).await?;
+    tls.shutdown().await?;
+    wait_for_close(tls.get_ref().0).await;
+    Ok(())
+}
+
 struct Exchange {
     request: Arc<Received>,
     answer: Answer,
@@ -77,12 +100,13 @@ enum Next {
     Echo(crate::answer::Upgrade),
 }
 
-struct Wire {
+struct Wire<'a> {
     tls: Tls,
     input: BytesMut,
+    providers: &'a Providers,
 }
 
-impl Wire {
+impl Wire<'_> {
     async fn read_head(&mut self, connection: &Connection) -> io::Result<Option<Head>> {
         loop {
             if let Some((head, length)) = parse_head(&self.input, connection)? {
@@ -247,7 +271,9 @@ impl Wire {
 
     async fn write_piece(&mut self, data: &Bytes, chunked: bool) -> io::Result<()> {
         if !chunked {
-            return self.tls.write_all(data).await;
+            self.tls.write_all(data).await?;
+            self.providers.sent(data.len());
+            return Ok(());
         }
         if data.is_empty() {
             return Ok(());
@@ -256,6 +282,7 @@ impl Wire {
         piece.extend_from_slice(data);
         piece.extend_from_slice(b"\r\n");
         self.tls.write_all(&piece).await?;
+        self.providers.sent(data.len());
         self.tls.flush().await
     }
 
@@ -282,20 +309,13 @@ fn parse_head(input: &[u8], connection: &Connection) -> io::Result<Option<(Head,
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial => return Ok(None),
     };
-    let head = Head {
-        host: Arc::clone(&connection.host),
-        connection: connection.id,
-        http: connection.http,
-        peer: connection.peer,
-        destination: connection.destination,
-        method: request.method.unwrap_or_default().to_owned(),
-        target: request.path.unwrap_or_default().to_owned(),
-        headers: request
-            .headers
-            .iter()
-            .map(|header| (header.name.to_owned(), Bytes::copy_from_slice(header.value)))
-            .collect(),
-    };
+    let headers = request
+        .headers
+        .iter()
+        .map(|header| (header.name.to_owned(), Bytes::copy_from_slice(header.value)))
+        .collect();
+    let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
+    let head = connection.head(method, target, headers);
     Ok(Some((head, length)))
 }
 

@@ -29,6 +29,7 @@ pub(super) async fn serve(
     let socket = socket2::SockRef::from(tls.get_ref().0).try_clone()?;
     let mut builder = h2::server::Builder::new();
     builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
+    builder.data_frame_budget(usize::MAX);
     builder.max_concurrent_streams(1000).max_header_list_size(1 << 20);
     let mut h2 = builder.handshake(tls).await.map_err(io::Error::other)?;
     let (end, mut ends) = mpsc::channel(1);
@@ -128,7 +129,7 @@ async fn serve_stream(
     if bodiless || nothing {
         return Ok(None);
     }
-    write_steps(&answer, stream).await
+    write_steps(&answer, stream, providers).await
 }
 
 async fn read_body(head: Head, body: &mut RecvStream) -> Result<Received, h2::Error> {
@@ -145,14 +146,15 @@ async fn read_body(head: Head, body: &mut RecvStream) -> Result<Received, h2::Er
 async fn write_steps(
     answer: &Answer,
     mut stream: SendStream<Bytes>,
+    providers: &Providers,
 ) -> Result<Option<Ending>, h2::Error> {
     for step in &answer.steps {
         match step {
-            Step::Send(data) => write_data(&mut stream, data).await?,
+            Step::Send(data) => write_data(&mut stream, data, providers).await?,
             Step::Pause(pause) => tokio::time::sleep(*pause).await,
             Step::SendEndlessly(data) => {
                 for _ in 0..ENDLESS_BYTES_MAX / data.len().max(1) {
-                    write_data(&mut stream, data).await?;
+                    write_data(&mut stream, data, providers).await?;
                 }
             }
             Step::Hang => {
@@ -179,13 +181,19 @@ async fn write_steps(
     Ok(None)
 }
 
-async fn write_data(stream: &mut SendStream<Bytes>, data: &Bytes) -> Result<(), h2::Error> {
+async fn write_data(
+    stream: &mut SendStream<Bytes>,
+    data: &Bytes,
+    providers: &Providers,
+) -> Result<(), h2::Error> {
     let mut rest = data.clone();
     while !rest.is_empty() {
         stream.reserve_capacity(rest.len());
         let granted = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
         let granted = granted.unwrap_or(Err(Reason::CANCEL.into()))?;
-        stream.send_data(rest.split_to(granted.min(rest.len())), false)?;
+        let part = rest.split_to(granted.min(rest.len()));
+        providers.sent(part.len());
+        stream.send_data(part, false)?;
     }
     Ok(())
 }
@@ -203,16 +211,8 @@ fn head_of(parts: &http::request::Parts, connection: &Connection) -> Head {
             .push((":authority".to_owned(), Bytes::copy_from_slice(authority.as_str().as_bytes())));
     }
     headers.extend(list(&parts.headers));
-    Head {
-        host: Arc::clone(&connection.host),
-        connection: connection.id,
-        http: connection.http,
-        peer: connection.peer,
-        destination: connection.destination,
-        method: parts.method.as_str().to_owned(),
-        target: parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
-        headers,
-    }
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    connection.head(parts.method.as_str(), target, headers)
 }
 
 fn response_of(head: &AnswerHead, answer: &Answer, is_head: bool) -> Response<()> {

@@ -48,6 +48,11 @@ impl Zone {
         self.entries.lock().expect("no panic holds the zone").insert(name, entry);
     }
 
+    /// From now on the name does not exist.
+    pub fn remove(&self, name: &str) {
+        self.entries.lock().expect("no panic holds the zone").remove(&name.to_ascii_lowercase());
+    }
+
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<Entry> {
         let name = name.to_ascii_lowercase();

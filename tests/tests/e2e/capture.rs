@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use weir_tests::client::probe::{Attempt, Connected, Datagrams, Race};
 use weir_tests::client::{Conversation, Family, Plan, Request, Version};
 use weir_tests::rig::AUTHORITY_NAME;
-use weir_tests::{Provider, Rig, Run, Weir, Workload, canned};
+use weir_tests::{Manners, Provider, Rig, Run, Weir, Workload, canned};
 
 use crate::turns::Turns;
 use crate::{CLIENT, rig};
@@ -202,6 +202,89 @@ fn a_fresh_name_is_captured_by_the_very_next_connect() {
         seen += race.rounds;
     }
     assert_eq!(seen, 2 * ROUNDS);
+}
+
+#[test]
+fn every_address_of_an_answer_is_captured() {
+    let Some(rig) = rig() else { return };
+    let host = rig.workload().unwrap();
+    // As many as fit into one datagram without EDNS.
+    let many = |name: &str| Provider::named(name).behaves(canned::openai).addresses(24);
+    rig.serve_fresh(many("many.openai.azure.com")).unwrap();
+    rig.serve_fresh(many("more.openai.azure.com").through(&[
+        "a.cdn.test",
+        "b.cdn.test",
+        "c.cdn.test",
+    ]))
+    .unwrap();
+    let file = host.directory().join("names");
+    std::fs::write(&file, "many.openai.azure.com\nmore.openai.azure.com\n").unwrap();
+    let run = Weir::on(&host, &rig).run(&[CLIENT, "race", &file.to_string_lossy(), "v4"]).unwrap();
+
+    let race: Race = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((race.rounds, race.failures.len()), (48, 0), "{race:?}");
+    assert_eq!(
+        race.issuers.get(&issuer_of_the_rig()),
+        None,
+        "nobody was reached past weir: {race:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_comes_over_tcp_is_learned_too() {
+    let Some(rig) = rig() else { return };
+    let host = rig.workload().unwrap();
+    // More than fit into any datagram.
+    let crowd = Provider::named("crowd.openai.azure.com").behaves(canned::openai).addresses(120);
+    rig.serve_fresh(crowd).unwrap();
+    let turns = [CLIENT, "turns", "crowd.openai.azure.com", "v4"];
+    let mut turns = Turns::start(Weir::on(&host, &rig), &turns).unwrap();
+    let first = turns.take().unwrap();
+    assert!(matches!(first, Attempt::Answered { .. }), "{first:?}");
+
+    // Read by user space a moment later; what is learned stays.
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        seen.push(turns.take().unwrap());
+    }
+    turns.finish().unwrap();
+    let captured = seen.iter().filter(|attempt| is_intercepted(attempt)).count();
+    assert!(captured >= 18, "{seen:?}");
+}
+
+#[test]
+fn a_name_from_the_hosts_file_is_captured() {
+    let Some(rig) = rig() else { return };
+    rig.serve(Provider::named("api.openai.com").behaves(canned::openai)).unwrap();
+    let host = rig.workload().unwrap();
+    let address = rig.addresses("api.openai.com")[0];
+    rig.zone.remove("api.openai.com");
+    host.add_host(address, "api.openai.com").unwrap();
+    let ask = Request::post("q", "/v1/chat/completions", "{}");
+    let plan = Plan::of([Conversation::new(Version::H1, "api.openai.com").asks(ask)]);
+    let (report, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+
+    assert_eq!(report.answer("q").unwrap().status, Some(200));
+    assert_eq!(run.records.exchange().unwrap()["host"], "api.openai.com");
+}
+
+#[test]
+fn what_is_no_tls_is_carried_untouched() {
+    let Some(rig) = rig() else { return };
+    let mail = Provider::named("api.openai.com").manners(Manners::GarbageBeforeTls);
+    rig.serve(mail).unwrap();
+    let host = rig.workload().unwrap();
+    let address = SocketAddr::new(rig.addresses("api.openai.com")[0], 443).to_string();
+    let run =
+        Weir::on(&host, &rig).run(&[CLIENT, "say", &address, "EHLO example.test\r\n"]).unwrap();
+
+    let said: String = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(said, "220 mail.example.test ESMTP\r\n", "{}", run.stderr);
+    let connection = run.records.connection().unwrap();
+    assert_eq!(
+        (&connection["verdict"], &connection["reason"]),
+        (&"passed".into(), &"not_tls".into())
+    );
 }
 
 fn stage() -> Option<(Rig, Workload)> {

@@ -43,6 +43,46 @@ fn headers_keep_case_order_and_what_nobody_knows() {
 }
 
 #[test]
+fn long_and_many_headers_travel() {
+    let long = |_: &Received| {
+        let mut answer = Answer::json("{}").header("X-Long", &"v".repeat(12_000));
+        for n in 0..60 {
+            answer = answer.header(&format!("X-Many-{n}"), &n.to_string());
+        }
+        answer
+    };
+    for http in both_versions() {
+        let mut ask = Request::post("q", CHAT, "{}").header("Authorization", &"t".repeat(12_000));
+        for n in 0..60 {
+            ask = ask.header(&format!("X-Many-{n}"), &n.to_string());
+        }
+        let Some(both) = see(long, [Conversation::new(http, "api.openai.com").asks(ask)]) else {
+            return;
+        };
+        both.assert_same();
+        assert_eq!(
+            both.under_weir.answer("q").unwrap().header("x-many-59"),
+            Some("59"),
+            "{http:?}"
+        );
+    }
+}
+
+#[test]
+fn a_query_travels_and_is_not_recorded() {
+    for http in both_versions() {
+        let ask = Request::post("q", "/v1/chat/completions?key=sk-rig-query&a=%20b", "{}");
+        let Some(both) = see(canned::openai, [Conversation::new(http, "api.openai.com").asks(ask)])
+        else {
+            return;
+        };
+        both.assert_same();
+        assert_eq!(both.record()["path"], "/v1/chat/completions");
+        assert!(!format!("{:?}", both.records).contains("sk-rig-query"));
+    }
+}
+
+#[test]
 fn bodies_and_trailers_travel_both_ways() {
     let echo = |request: &Received| {
         Answer::json(request.body.clone())

@@ -15,7 +15,9 @@ mod corpus;
 mod crash;
 mod faithful;
 mod misbehaviour;
+mod raw;
 mod rig;
+mod stress;
 mod turns;
 
 use weir_tests::client::Version;
