@@ -23,6 +23,6 @@ words! {
         TooDeep = "JSON nested too deep",
         Truncated = "body ends in the middle of a value",
         NotJson = "not JSON",
-        LineTooLong = "stream line too long",
+        BrokenFrame = "broken frame",
     }
 }

@@ -56,6 +56,15 @@ fn decoded(text: &str) -> String {
 
 fn format(provider: Provider, method: &str, path: &str) -> (Dialect, Operation) {
     let post = method.eq_ignore_ascii_case("POST");
+    if post && provider == Provider::Bedrock && path.contains("/model/") {
+        match path.rsplit('/').next() {
+            Some("converse" | "converse-stream") => {
+                return (Dialect::BedrockConverse, Operation::Chat);
+            }
+            Some("count-tokens") => return (Dialect::Other, Operation::CountTokens),
+            Some(_) | None => {}
+        }
+    }
     if post && let Some(known) = of_verb(provider, path) {
         return known;
     }

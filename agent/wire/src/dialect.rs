@@ -1,6 +1,7 @@
 //! What a dialect adds to the common vocabulary: its names, and what its events mean. Knows no framing.
 
 pub(crate) mod anthropic_messages;
+pub(crate) mod bedrock_converse;
 pub(crate) mod error_body;
 pub(crate) mod gemini_generate;
 pub(crate) mod openai_chat;

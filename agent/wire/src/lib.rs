@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod facts;
 mod field;
+mod frames;
 mod json;
 mod request;
 mod response;

@@ -18,6 +18,7 @@ static ROOT: Node = Node {
         ("stream_options", Tree(&STREAM_OPTIONS)),
         ("tools", Tree(&TOOLS)),
         ("functions", Tree(&TOOLS)),
+        ("toolConfig", Tree(&TOOL_CONFIG)),
     ]),
     ..Node::EMPTY
 };
@@ -27,6 +28,8 @@ static START: Shape = Tree(&ROOT);
 static STREAM_OPTIONS: Node =
     Node { fields: Fields::of(&[("include_usage", Leaf(Field::IncludeUsage))]), ..Node::EMPTY };
 static TOOLS: Node = Node { scope: Some(Field::Items), items: Tree(&TOOL), ..Node::EMPTY };
+/// Bedrock's place for them.
+static TOOL_CONFIG: Node = Node { fields: Fields::of(&[("tools", Tree(&TOOLS))]), ..Node::EMPTY };
 static TOOL: Node = Node {
     scope: Some(Field::Tool),
     fields: Fields::of(&[("functionDeclarations", Tree(&DECLARATIONS))]),

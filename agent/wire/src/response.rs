@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::call::Unread;
 use crate::dialect::anthropic_messages::AnthropicMessages;
+use crate::dialect::bedrock_converse::BedrockConverse;
 use crate::dialect::error_body::ErrorBody;
 use crate::dialect::gemini_generate::GeminiGenerate;
 use crate::dialect::openai_chat::OpenAiChat;
@@ -10,6 +11,7 @@ use crate::dialect::openai_embeddings::OpenAiEmbeddings;
 use crate::dialect::openai_responses::OpenAiResponses;
 use crate::dialect::{Dialect, Interest};
 use crate::endpoint::{Dialect as Name, Endpoint};
+use crate::frames::Frames;
 use crate::json::Scanner;
 use crate::sse::{Events, Sse};
 
@@ -74,12 +76,12 @@ fn reader(
         Name::OpenAiResponses => boxed(OpenAiResponses::new(key), status, events),
         Name::OpenAiEmbeddings => boxed(OpenAiEmbeddings::new(key), status, events),
         Name::AnthropicMessages => boxed(AnthropicMessages::new(key), status, events),
+        Name::BedrockConverse => boxed(BedrockConverse::new(key), status, events),
         Name::GeminiGenerate | Name::GeminiEmbeddings => {
             boxed(GeminiGenerate::new(key), status, events)
         }
         Name::AnthropicCountTokens
         | Name::GeminiCountTokens
-        | Name::BedrockConverse
         | Name::BedrockInvoke
         | Name::CohereChatV1
         | Name::CohereChatV2
@@ -104,6 +106,7 @@ struct Reading<D> {
     events: bool,
     framing: Framing,
     sse: Sse,
+    frames: Frames,
     documents: Documents<D>,
 }
 
@@ -113,6 +116,7 @@ enum Framing {
     Unknown,
     Json,
     Sse,
+    Frames,
     Neither,
 }
 
@@ -126,13 +130,22 @@ impl<D: Dialect> Reading<D> {
             interest: Interest::Read,
             done: 0,
         };
-        Self { status, events, framing: Framing::Unknown, sse: Sse::new(), documents }
+        Self {
+            status,
+            events,
+            framing: Framing::Unknown,
+            sse: Sse::new(),
+            frames: Frames::new(),
+            documents,
+        }
     }
 
     /// The first byte tells more than the header: errors come as JSON under a stream's type, and the reverse.
     fn frame(&mut self, byte: u8) -> Framing {
         match byte {
             b'{' | b'[' => Framing::Json,
+            // The first byte of a frame's length, and of nothing else.
+            0 => Framing::Frames,
             b':' | b'd' | b'e' | b'i' | b'r' => Framing::Sse,
             _ if self.events => Framing::Sse,
             _ => {
@@ -150,13 +163,14 @@ impl<D: Dialect> Read for Reading<D> {
             let Some(start) = body.iter().position(|b| !blank(b)) else { return };
             body = &body[start..];
             self.framing = self.frame(body[0]);
-            if self.framing == Framing::Sse {
+            if matches!(self.framing, Framing::Sse | Framing::Frames) {
                 self.documents.dialect.streamed();
             }
         }
         match self.framing {
             Framing::Json => self.documents.data(body),
             Framing::Sse => self.sse.push(body, &mut self.documents),
+            Framing::Frames => self.frames.push(body, &mut self.documents),
             Framing::Unknown | Framing::Neither => {}
         }
     }
@@ -169,6 +183,7 @@ impl<D: Dialect> Read for Reading<D> {
         match self.framing {
             Framing::Json => self.documents.end(),
             Framing::Sse => self.sse.finish(&mut self.documents),
+            Framing::Frames => self.frames.finish(&mut self.documents),
             Framing::Unknown | Framing::Neither => {}
         }
         self.documents.dialect.finish(self.status)
@@ -218,6 +233,10 @@ impl<D: Dialect> Events for Documents<D> {
         self.scanner.restart();
         self.interest = Interest::Read;
         self.done = 0;
+    }
+
+    fn broken(&mut self) {
+        self.dialect.end_document(Err(Unread::BrokenFrame));
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) trait Events {
     fn name(&mut self, name: &[u8]);
     fn data(&mut self, bytes: &[u8]);
     fn end(&mut self);
+    /// The framing was lost: what came of the last event does not count, and no other will come.
+    fn broken(&mut self) {}
 }
 
 #[derive(Clone, Copy, PartialEq)]

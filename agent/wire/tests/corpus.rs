@@ -20,6 +20,7 @@ const READ: &[Dialect] = &[
     Dialect::OpenAiEmbeddings,
     Dialect::AnthropicMessages,
     Dialect::GeminiGenerate,
+    Dialect::BedrockConverse,
     Dialect::GeminiEmbeddings,
 ];
 
@@ -103,7 +104,10 @@ fn answers() {
 
 fn tools(request: &Value) -> usize {
     let functions = |tool: &Value| tool["functionDeclarations"].as_array().map_or(1, Vec::len);
-    let tools = request["tools"].as_array().or(request["functions"].as_array());
+    let tools = request["tools"]
+        .as_array()
+        .or(request["toolConfig"]["tools"].as_array())
+        .or(request["functions"].as_array());
     tools.into_iter().flatten().map(functions).sum()
 }
 
@@ -169,7 +173,11 @@ fn expectation(exchange: &Value) -> Value {
 fn has_calls(exchange: &Value) -> bool {
     matches!(
         text(exchange, "api"),
-        "openai.chat" | "openai.responses" | "anthropic.messages" | "gemini.generate"
+        "openai.chat"
+            | "openai.responses"
+            | "anthropic.messages"
+            | "gemini.generate"
+            | "bedrock.converse"
     )
 }
 

@@ -116,6 +116,23 @@ fn google() {
 }
 
 #[test]
+fn bedrock() {
+    let host = "bedrock-runtime.us-east-1.amazonaws.com";
+    check(
+        host,
+        "/model/us.amazon.nova-2-lite-v1:0/converse-stream",
+        "bedrock bedrock.converse chat",
+    );
+    check(host, "/model/anthropic.claude-v2/converse", "bedrock bedrock.converse chat");
+    check(host, "/model/anthropic.claude-v2/count-tokens", "bedrock other count_tokens");
+    check(
+        "bedrock-mantle.us-east-1.api.aws",
+        "/v1/responses",
+        "bedrock-mantle openai.responses chat",
+    );
+}
+
+#[test]
 fn strangers() {
     assert_eq!(detect("example.com", "POST", "/v1/chat/completions"), None);
     assert_eq!(detect("chatgpt.com", "POST", "/backend-api/conversation"), None);

@@ -125,6 +125,9 @@ impl Figures {
         let read =
             stated.input_tokens.unwrap_or(0).saturating_add(cached).saturating_add(writes.total());
         let reasoning = stated.reasoning_tokens.unwrap_or(0);
+        let alone = stated.input_tokens.unwrap_or(0);
+        let counted_inside = self.total == alone.checked_add(self.output.unwrap_or(0));
+        let read = if self.total.is_some() && counted_inside { alone } else { read };
         self.buckets(stated, read, cached, writes, self.output.unwrap_or(0), reasoning)
     }
 
