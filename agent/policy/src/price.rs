@@ -102,10 +102,19 @@ fn sum(model: &Model, sale: &Sale<'_>) -> Option<u64> {
         // Priced per thousand: a thousand times the price per million.
         (usage.web_searches, token(rates.web_searches).map(|rate| rate.saturating_mul(1000))),
     ];
+    if let Some(billed) = usage.billed {
+        let buckets = [(billed.input, token(rates.input)), (billed.output, token(rates.output))];
+        return total(&buckets);
+    }
+    total(&buckets)
+}
+
+/// `None` if a bucket that was used has no price.
+fn total(buckets: &[(u64, Option<u128>)]) -> Option<u64> {
     let mut femto: u128 = 0;
     for (count, rate) in buckets {
-        if count > 0 {
-            femto = femto.checked_add(u128::from(count).checked_mul(rate?)?)?;
+        if *count > 0 {
+            femto = femto.checked_add(u128::from(*count).checked_mul((*rate)?)?)?;
         }
     }
     u64::try_from((femto + FEMTO_IN_NANO / 2) / FEMTO_IN_NANO).ok()

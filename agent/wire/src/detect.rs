@@ -97,6 +97,9 @@ fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
         path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
     };
     let known = |dialect, operation| Some((dialect, operation));
+    if provider == Provider::Cohere && ends("v2/chat") {
+        return known(Dialect::CohereChatV2, Operation::Chat);
+    }
     if matches!(provider, Provider::Cohere) && !path.contains("/compatibility/") {
         return None;
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod bedrock_converse;
+pub(crate) mod cohere_chat_v2;
 pub(crate) mod error_body;
 pub(crate) mod gemini_generate;
 pub(crate) mod openai_chat;

@@ -34,7 +34,6 @@ static BODY_NODE: Node = Node {
         ("error", Shape::Tree(&ERROR)),
         ("object", Shape::Leaf(Field::OuterObject)),
         ("type", Shape::Leaf(Field::OuterKind)),
-        ("error_type", Shape::Leaf(Field::OuterKind)),
         ("code", Shape::Leaf(Field::OuterCode)),
         ("message", Shape::Leaf(Field::OuterMessage)),
         ("detail", Shape::Leaf(Field::OuterMessage)),

@@ -36,6 +36,9 @@ pub(crate) enum Field {
     WebSearches,
     /// Read by the model for a tool's sake, beside the input.
     ToolPrompt,
+    /// What is paid for, where that is not what was read and written.
+    BilledInput,
+    BilledOutput,
     /// A count by modality.
     Detail,
     Modality,

@@ -24,4 +24,4 @@ pub use detect::{detect, detect_at, model_in_path};
 pub use endpoint::{Dialect, Endpoint, Operation, Provider};
 pub use request::RequestObserver;
 pub use response::ResponseObserver;
-pub use usage::{Stated, Usage, UsageSource};
+pub use usage::{Billed, Stated, Usage, UsageSource};

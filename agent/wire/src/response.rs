@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::call::Unread;
 use crate::dialect::anthropic_messages::AnthropicMessages;
 use crate::dialect::bedrock_converse::BedrockConverse;
+use crate::dialect::cohere_chat_v2::CohereChatV2;
 use crate::dialect::error_body::ErrorBody;
 use crate::dialect::gemini_generate::GeminiGenerate;
 use crate::dialect::openai_chat::OpenAiChat;
@@ -77,6 +78,7 @@ fn reader(
         Name::OpenAiEmbeddings => boxed(OpenAiEmbeddings::new(key), status, events),
         Name::AnthropicMessages => boxed(AnthropicMessages::new(key), status, events),
         Name::BedrockConverse => boxed(BedrockConverse::new(key), status, events),
+        Name::CohereChatV2 => boxed(CohereChatV2::new(key), status, events),
         Name::GeminiGenerate | Name::GeminiEmbeddings => {
             boxed(GeminiGenerate::new(key), status, events)
         }
@@ -84,7 +86,6 @@ fn reader(
         | Name::GeminiCountTokens
         | Name::BedrockInvoke
         | Name::CohereChatV1
-        | Name::CohereChatV2
         | Name::CohereEmbedV2
         | Name::OllamaChat
         | Name::OllamaGenerate

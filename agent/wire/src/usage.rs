@@ -39,11 +39,20 @@ pub struct Usage {
     pub web_searches: u64,
     /// Other calls that the provider ran and bills beside the tokens, in a way that no figure tells.
     pub unpriced_calls: u64,
+    /// What is paid for, where that is not what was read and written (Cohere).
+    pub billed: Option<Billed>,
     /// What the provider says it charged, rounded to whole nano-dollars.
     pub stated_cost_nanodollars: Option<u64>,
     /// The figures in the provider's own words and convention.
     pub stated: Stated,
     pub source: UsageSource,
+}
+
+/// Tokens on the bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Billed {
+    pub input: u64,
+    pub output: u64,
 }
 
 /// What the answer says, unchanged; `None` where it says nothing.

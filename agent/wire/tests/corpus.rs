@@ -19,6 +19,7 @@ const READ: &[Dialect] = &[
     Dialect::OpenAiCompletions,
     Dialect::OpenAiEmbeddings,
     Dialect::AnthropicMessages,
+    Dialect::CohereChatV2,
     Dialect::GeminiGenerate,
     Dialect::BedrockConverse,
     Dialect::GeminiEmbeddings,
@@ -177,6 +178,7 @@ fn has_calls(exchange: &Value) -> bool {
             | "openai.responses"
             | "anthropic.messages"
             | "gemini.generate"
+            | "cohere.chat.v2"
             | "bedrock.converse"
     )
 }

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use weir_wire::{Provider, Stated, Usage, UsageSource};
+use weir_wire::{Billed, Provider, Stated, Usage, UsageSource};
 
 use super::{Cost, Sale, Table, bundled};
 
@@ -134,6 +134,17 @@ fn tiers() {
     assert_eq!(tier("o3", "priority"), Cost::Known { nanodollars: 3_500_000_000 });
     assert_eq!(tier("o3", "scale"), Cost::Unknown);
     assert_eq!(tier("gpt-3.5-turbo", "priority"), Cost::Unknown);
+}
+
+#[test]
+fn units_on_the_bill_count_before_tokens() {
+    let read = usage(|usage| {
+        usage.input_uncached = 1537;
+        usage.output_text = 18;
+        usage.billed = Some(Billed { input: 50, output: 4 });
+    });
+    // 2.50 and 10 dollars per million.
+    check(Provider::Cohere, "command-a-03-2025", &read, Some(50 * 2500 + 4 * 10_000));
 }
 
 #[test]

@@ -75,6 +75,8 @@ fn imitators() {
         "gemini openai.chat chat",
     );
     check("api.cohere.com", "/compatibility/v1/chat/completions", "cohere openai.chat chat");
+    check("api.cohere.com", "/v2/chat", "cohere cohere.chat.v2 chat");
+    check("api.cohere.com", "/v2/rerank", "cohere other rerank");
     check("api.writer.com", "/v1/chat", "writer openai.chat chat");
 }
 

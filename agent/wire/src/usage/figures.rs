@@ -2,7 +2,7 @@
 //! Inclusive: cached tokens are part of the input, reasoning is part of the output (OpenAI and its kin, Gemini's input).
 //! Exclusive: cached tokens are beside the input (Anthropic, Bedrock).
 
-use super::{Stated, Usage, UsageSource};
+use super::{Billed, Stated, Usage, UsageSource};
 use crate::field::Field;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Figures {
     pub(crate) output_audio: Option<u64>,
     pub(crate) web_searches: Option<u64>,
     pub(crate) tool_prompt: Option<u64>,
+    pub(crate) billed_input: Option<u64>,
+    pub(crate) billed_output: Option<u64>,
     pub(crate) cost_nanodollars: Option<u64>,
     pub(crate) own_key: bool,
 }
@@ -48,6 +50,8 @@ impl Figures {
             (Field::OutputAudio, &mut self.output_audio),
             (Field::WebSearches, &mut self.web_searches),
             (Field::ToolPrompt, &mut self.tool_prompt),
+            (Field::BilledInput, &mut self.billed_input),
+            (Field::BilledOutput, &mut self.billed_output),
         ];
         places.into_iter().find(|(known, _)| *known == field).map(|(_, place)| place)
     }
@@ -69,19 +73,23 @@ impl Figures {
         keep(&mut self.output_audio, later.output_audio);
         keep(&mut self.web_searches, later.web_searches);
         keep(&mut self.tool_prompt, later.tool_prompt);
+        keep(&mut self.billed_input, later.billed_input);
+        keep(&mut self.billed_output, later.billed_output);
         keep(&mut self.cost_nanodollars, later.cost_nanodollars);
     }
 
     /// Whether nothing was stated that can be billed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.input.is_none() && self.output.is_none() && self.total.is_none()
+        [self.input, self.output, self.total, self.billed_input, self.billed_output]
+            .iter()
+            .all(Option::is_none)
     }
 
     /// Cached ⊂ input, reasoning ⊂ output, unless the provider's own total says that they are beside it:
     /// xAI leaves reasoning out of its completion tokens.
     pub(crate) fn inclusive(&self) -> Usage {
         let stated = self.stated();
-        let (input, output) = (stated.input_tokens.unwrap_or(0), self.output.unwrap_or(0));
+        let (input, output) = (stated.input_tokens.unwrap_or(0), stated.output_tokens.unwrap_or(0));
         let cached = stated.cached_input_tokens.unwrap_or(0);
         let writes = self.writes();
         let reasoning = stated.reasoning_tokens.unwrap_or(0);
@@ -154,6 +162,10 @@ impl Figures {
             output_audio: output.take(self.output_audio.unwrap_or(0)),
             output_text: output.0,
             web_searches: self.web_searches.unwrap_or(0),
+            billed: (self.billed_input.is_some() || self.billed_output.is_some()).then(|| Billed {
+                input: self.billed_input.unwrap_or(0),
+                output: self.billed_output.unwrap_or(0),
+            }),
             unpriced_calls: 0,
             // A stated nothing is no bill: xAI on Azure says it always.
             stated_cost_nanodollars: self
@@ -166,14 +178,16 @@ impl Figures {
 
     fn stated(&self) -> Stated {
         // Embeddings that state only a total read all of it.
-        let input = self.input.or(if self.output.is_none() { self.total } else { None });
+        let (input, output) =
+            (self.input.or(self.billed_input), self.output.or(self.billed_output));
+        let input = input.or(if output.is_none() { self.total } else { None });
         let split = match (self.cache_write_5m, self.cache_write_1h) {
             (None, None) => None,
             (five, hour) => Some(five.unwrap_or(0).saturating_add(hour.unwrap_or(0))),
         };
         Stated {
             input_tokens: input,
-            output_tokens: self.output,
+            output_tokens: output,
             cached_input_tokens: self.cached.or(self.cached_too),
             cache_creation_tokens: self.cache_write.or(split),
             reasoning_tokens: self.reasoning.or(self.reasoning_too),
