@@ -96,6 +96,15 @@ impl Recording {
         }
     }
 
+    /// The coding that its body travels in, if another one is asked for.
+    #[must_use]
+    pub fn coding<'a>(&'a self, asked: Option<&'a str>) -> &'a str {
+        if self.response_body_b64.is_empty() {
+            return "identity";
+        }
+        asked.or(self.response_content_encoding.as_deref()).unwrap_or("identity")
+    }
+
     /// With every coding undone.
     pub fn response_body(&self) -> Result<Bytes> {
         Ok(STANDARD.decode(&self.response_body_b64)?.into())
@@ -147,7 +156,7 @@ impl Behaviour for Arc<Replay> {
 
 fn replay(recording: &Recording, request: &Received) -> Result<Answer> {
     let asked = request.header(CODING_HEADER);
-    let coding = asked.or(recording.response_content_encoding.as_deref()).unwrap_or("identity");
+    let coding = recording.coding(asked);
     let body = coding::encode(coding, &recording.response_body()?)?;
     let mut answer = Answer::new(recording.status, "", body.clone());
     if let Some(head) = &mut answer.head {

@@ -33,6 +33,7 @@ pub struct Provider {
     pub(crate) cnames: Vec<String>,
     pub(crate) addresses: usize,
     pub(crate) shares_address_of: Option<String>,
+    pub(crate) signed_by_a_stranger: bool,
 }
 
 /// How a provider treats a connection before HTTP.
@@ -69,6 +70,7 @@ impl Provider {
             cnames: Vec::new(),
             addresses: 1,
             shares_address_of: None,
+            signed_by_a_stranger: false,
         }
     }
 
@@ -102,6 +104,13 @@ impl Provider {
     #[must_use]
     pub fn addresses(mut self, count: usize) -> Self {
         self.addresses = count;
+        self
+    }
+
+    /// Shows a certificate that nobody trusts.
+    #[must_use]
+    pub fn signed_by_a_stranger(mut self) -> Self {
+        self.signed_by_a_stranger = true;
         self
     }
 

@@ -29,7 +29,7 @@ mod mounts;
 mod netns;
 mod workload;
 
-pub use authority::{AUTHORITY_NAME, Authority, crypto};
+pub use authority::{AUTHORITY_NAME, Authority, STRANGER_NAME, crypto};
 pub use cgroup::Cgroup;
 pub use dns::{Entry, Zone};
 pub use netns::Namespace;
@@ -64,7 +64,7 @@ impl Rig {
         let host = Namespace::new()?;
         let lines = PROVIDER_PREFIXES.map(|prefix| format!("route add local {prefix} dev lo"));
         host.ip(&lines.each_ref().map(String::as_str))?;
-        let authority = Authority::new()?;
+        let authority = Authority::named(AUTHORITY_NAME)?;
         let files = tempfile::Builder::new()
             .prefix(&format!("{TEMP_PREFIX}{}-", std::process::id()))
             .tempdir()
@@ -121,7 +121,7 @@ impl Rig {
             }
             None => self.new_entry(&provider),
         };
-        let tls = self.authority.server_config(&provider.name, &provider.alpn)?;
+        let tls = self.tls(&provider)?;
         self.zone.set(&provider.name, entry);
         self.providers.add(&provider, tls, &self.zone.addresses(&provider.name));
         Ok(())
@@ -136,7 +136,7 @@ impl Rig {
             let first = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0);
             entry.v6.push(Ipv6Addr::from_bits(first.to_bits() + u128::from(n)));
         }
-        let tls = self.authority.server_config(&provider.name, &provider.alpn)?;
+        let tls = self.tls(&provider)?;
         self.zone.set(&provider.name, entry);
         self.providers.add(&provider, tls, &self.zone.addresses(&provider.name));
         Ok(())
@@ -209,6 +209,13 @@ impl Rig {
     /// Whether requests are kept for `received`; a benchmark wants not.
     pub fn set_recording(&self, on: bool) {
         self.providers.set_recording(on);
+    }
+
+    fn tls(&self, provider: &Provider) -> Result<rustls::ServerConfig> {
+        if provider.signed_by_a_stranger {
+            return Authority::named(STRANGER_NAME)?.server_config(&provider.name, &provider.alpn);
+        }
+        self.authority.server_config(&provider.name, &provider.alpn)
     }
 
     fn new_entry(&self, provider: &Provider) -> Entry {

@@ -15,6 +15,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 /// The common name of the root: what a client sees as issuer when nobody stands between.
 pub const AUTHORITY_NAME: &str = "Weir rig test authority";
 
+/// The common name of an authority that nobody has been told of.
+pub const STRANGER_NAME: &str = "Weir rig stranger";
+
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root_pem: String,
@@ -28,9 +31,9 @@ pub struct Leaf {
 }
 
 impl Authority {
-    pub fn new() -> Result<Self> {
+    pub fn named(name: &str) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = date_time_ymd(2024, 1, 1);

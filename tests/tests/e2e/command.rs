@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use weir_tests::rig::wait_until;
 use weir_tests::{Provider, Rig, Weir, Workload, canned};
@@ -117,6 +119,87 @@ fn a_run_clears_up_after_one_that_was_killed() {
     assert!(wait_until(Duration::from_secs(30), || is_empty(&left)));
     assert!(Weir::on(&host, &rig).run(&["true"]).unwrap().status.success());
     assert!(!left.exists(), "{} is still there", left.display());
+}
+
+#[test]
+fn two_runs_share_a_host_and_keep_their_calls_apart() {
+    let Some((rig, host)) = stage() else { return };
+    let call =
+        ask("--http1.1").iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    // Each says when it runs, waits for the other, and then calls.
+    let script = format!("echo here; read line; {call}");
+    let start = || Weir::on(&host, &rig).start(&["sh", "-c", &script], Stdio::piped()).unwrap();
+    let mut runs = [start(), start()];
+    for run in &runs {
+        let here = wait_until(Duration::from_secs(30), || run.stdout().starts_with(b"here"));
+        assert!(here, "{}", run.stderr());
+    }
+    for run in &mut runs {
+        let mut stdin = run.child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, b"go\n").unwrap();
+    }
+    for run in runs {
+        let run = run.finish().unwrap();
+        assert!(run.status.success(), "{}", run.stderr);
+        assert_eq!(run.records.exchange().unwrap()["total_input"], 19);
+        assert_eq!(run.records.connections.len(), 1);
+    }
+}
+
+#[test]
+fn a_signal_reaches_the_command() {
+    let Some((rig, host)) = stage() else { return };
+    let script = "trap 'echo told; exit 7' TERM; echo here; while :; do sleep 0.1; done";
+    let mut running = Weir::on(&host, &rig).start(&["sh", "-c", script], Stdio::null()).unwrap();
+    assert!(wait_until(Duration::from_secs(30), || running.stdout() == b"here\n"));
+    let pid = Pid::from_raw(i32::try_from(running.child.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(wait_until(Duration::from_secs(30), || running.has_ended()));
+    let run = running.finish().unwrap();
+    assert_eq!((run.status.code(), &run.stdout[..]), (Some(7), &b"here\ntold\n"[..]));
+}
+
+#[test]
+fn curl_speaks_as_it_does_without() {
+    let Some((rig, host)) = stage() else { return };
+    rig.serve(Provider::named("api.anthropic.com").alpn(&["http/1.1"]).behaves(canned::anthropic))
+        .unwrap();
+    rig.serve(Provider::named("api.mistral.ai").alpn(&[]).behaves(canned::openai)).unwrap();
+    let hosts = ["api.openai.com/v1/models", "api.anthropic.com/v1/x", "api.mistral.ai/v1/models"];
+    let ways = [
+        "-4 --http2",
+        "-6 --http2",
+        "-4 --http1.1",
+        "-6 --no-alpn",
+        "-4 --tls-max 1.2",
+        "-6 --tlsv1.3",
+        "-4 --http1.0",
+    ];
+    for flags in ways {
+        for url in hosts {
+            let mut command = vec!["curl", "--silent", "--show-error", "--output", "/dev/null"];
+            command.extend([
+                "--write-out",
+                "%{http_version} %{http_code} %{size_download} %{remote_ip}:%{remote_port}",
+            ]);
+            command.extend(flags.split(' '));
+            let url = format!("https://{url}");
+            command.push(&url);
+            let direct = host.command(command[0]).args(&command[1..]).output().unwrap();
+            let run = Weir::on(&host, &rig).run(&command).unwrap();
+            let told = String::from_utf8_lossy(&run.stdout);
+            assert_eq!(
+                told,
+                String::from_utf8_lossy(&direct.stdout),
+                "{flags} {url} {}",
+                run.stderr
+            );
+            let connection = run.records.connection().unwrap();
+            // `http/1.0` as ALPN is not for weir to answer.
+            let reason = if flags.contains("http1.0") { "foreign_alpn" } else { "llm_name" };
+            assert_eq!(connection["reason"], reason, "{flags} {url}");
+        }
+    }
 }
 
 /// The cgroup v2 directory that a `/proc/self/cgroup` names.

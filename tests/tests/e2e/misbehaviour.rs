@@ -1,8 +1,11 @@
 //! Providers that break off, talk nonsense or say nothing. A client under weir sees what it
 //! sees without; the record says what happened.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use weir_tests::client::{Conversation, End, HeardAnswer, Plan, Report, Request, Version};
+use weir_tests::client::{Act, Conversation, End, HeardAnswer, Plan, Report, Request, Version};
+use weir_tests::rig::{Entry, STRANGER_NAME};
 use weir_tests::{
     Answer, Behaviour, Ending, Framing, Manners, Provider, Received, Records, Rig, Step, Weir,
     Workload, canned,
@@ -145,6 +148,135 @@ fn a_provider_that_fails_before_http() {
             "{manners:?}: {under_weir:?}"
         );
         assert_eq!(records.connections.len(), 1, "{manners:?}");
+    }
+}
+
+#[test]
+fn a_certificate_nobody_trusts_is_the_clients_to_judge() {
+    let stranger = Provider::named("api.openai.com").behaves(canned::openai).signed_by_a_stranger();
+    let Some((rig, host)) = stage(stranger) else { return };
+    let (direct, under_weir, records) = run_both(&rig, &host, Version::H1);
+    assert_eq!(under_weir.conversations[0].failure, direct.conversations[0].failure);
+    assert!(under_weir.conversations[0].failure.as_ref().unwrap().contains("UnknownIssuer"));
+    let connection = records.connection().unwrap();
+    assert_eq!(
+        (&connection["verdict"], &connection["reason"]),
+        (&"passed".into(), &"provider_unverified".into())
+    );
+
+    // Who wants to trust it anyway sees that very certificate.
+    let curl = ["curl", "-sSkv", "https://api.openai.com/v1/models"];
+    let run = Weir::on(&host, &rig).run(&curl).unwrap();
+    assert!(run.stderr.contains(STRANGER_NAME), "{}", run.stderr);
+    assert!(String::from_utf8_lossy(&run.stdout).contains("gpt-4o-mini"));
+}
+
+#[test]
+fn a_provider_that_cannot_be_reached() {
+    let Some((rig, host)) = stage(Provider::named("api.openai.com").behaves(canned::openai)) else {
+        return;
+    };
+    // Documentation addresses outside the rig: there is no route.
+    rig.zone.set("api.openai.com", Entry { v4: vec![[192, 0, 2, 1].into()], ..Entry::default() });
+    let (direct, under_weir, records) = run_both(&rig, &host, Version::H1);
+    assert!(direct.conversations[0].failure.is_some());
+    assert!(under_weir.conversations[0].failure.is_some());
+    let connection = records.connection().unwrap();
+    assert_eq!(
+        (&connection["verdict"], &connection["reason"]),
+        (&"failed".into(), &"provider_unreachable".into())
+    );
+    assert!(records.exchanges.is_empty());
+}
+
+#[test]
+fn a_client_that_dies_in_the_middle_of_its_request() {
+    let Some((rig, host)) = stage(Provider::named("api.openai.com").behaves(canned::openai)) else {
+        return;
+    };
+    let half = "POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\nContent-Length: 900\r\n\r\n{\"model\":";
+    let plan =
+        Plan::of([Conversation::new(Version::H1, "api.openai.com").does(Act::Send(half.into()))]);
+    let run = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap().1;
+    let record = run.records.exchange().unwrap();
+    assert_eq!(
+        (&record["outcome"], &record["status"]),
+        (&"client_gone".into(), &Value::Null),
+        "{record:#}"
+    );
+    assert_eq!(record["request_bytes"], 9);
+}
+
+#[test]
+fn a_client_that_leaves_stops_the_provider() {
+    let Some(rig) = rig() else { return };
+    let drip = |_: &Received| {
+        let steps = (0..100_000).map(|n| format!("data: {n}\n\n"));
+        Answer::events(steps).paced(Duration::from_millis(2))
+    };
+    rig.serve(Provider::named("api.openai.com").behaves(drip)).unwrap();
+    let host = rig.workload().unwrap();
+    for http in both_versions() {
+        let ask = Request::post("q", "/v1/chat/completions", "{}").leaves_after(100);
+        let plan = Plan::of([Conversation::new(http, "api.openai.com").asks(ask)]);
+        let (report, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+        assert_eq!(report.answer("q").unwrap().end, End::Left);
+        assert_eq!(run.records.exchange().unwrap()["outcome"], "client_gone");
+    }
+}
+
+#[test]
+fn a_provider_that_closes_after_each_answer_costs_no_client_a_request() {
+    let Some(rig) = rig() else { return };
+    // It says nothing of closing: the answer looks as if the connection could be used again.
+    let closing = |_: &Received| Answer::json("{}").then(Step::End(Ending::Close));
+    rig.serve(Provider::named("api.openai.com").alpn(&["http/1.1"]).behaves(closing)).unwrap();
+    let host = rig.workload().unwrap();
+    let ask = |n: usize| {
+        Conversation::new(Version::H1, "api.openai.com").asks(Request::post(
+            &n.to_string(),
+            "/v1/x",
+            "{}",
+        ))
+    };
+    let plan = Plan::of((0..200).map(ask));
+    let (report, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+
+    let failed: Vec<_> = report
+        .conversations
+        .iter()
+        .flat_map(|c| &c.answers)
+        .filter(|a| a.status != Some(200))
+        .collect();
+    assert!(failed.is_empty(), "{} of 200: {failed:?}", failed.len());
+    assert_eq!(run.records.exchanges.len(), 200);
+}
+
+#[test]
+fn connections_to_the_provider_are_used_again() {
+    for http in both_versions() {
+        let Some((rig, host)) = stage(Provider::named("api.openai.com").behaves(canned::openai))
+        else {
+            return;
+        };
+        let ask = |n: usize| {
+            Conversation::new(http, "api.openai.com").asks(Request::post(
+                &n.to_string(),
+                "/v1/x",
+                "{}",
+            ))
+        };
+        let plan = Plan::of((0..20).map(ask));
+        let run = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap().1;
+        assert_eq!(run.records.exchanges.len(), 20);
+        assert!(
+            rig.connections() <= 2,
+            "{http:?}: {} connections for clients one after another",
+            rig.connections()
+        );
+        let reused =
+            run.records.exchanges.iter().filter(|record| record["attempts"][0]["reused"] == true);
+        assert!(reused.count() >= 18);
     }
 }
 
