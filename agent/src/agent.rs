@@ -21,6 +21,7 @@ use crate::capture::{Capture, Event, Events, Netns, NetnsCookie};
 use crate::config::Config;
 use crate::connection;
 use crate::identity::Identities;
+use crate::memory;
 use crate::names::NameSet;
 use crate::providers::Providers;
 use crate::record::Recorder;
@@ -184,6 +185,9 @@ impl Agent {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             self.upstream.sweep();
+            if self.connections.is_empty() {
+                memory::give_back();
+            }
         }
     }
 

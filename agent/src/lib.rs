@@ -17,6 +17,7 @@ mod connection;
 pub mod doctor;
 mod exchange;
 pub mod identity;
+mod memory;
 pub mod names;
 pub mod node;
 mod providers;

@@ -16,6 +16,7 @@ use crate::capture;
 use crate::cgroup;
 use crate::cli;
 use crate::config::Config;
+use crate::memory::Frugal;
 use crate::providers::Providers;
 use crate::{load_config, runtime, start_log};
 
@@ -37,6 +38,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
         Some(path) => path.clone(),
         None => capture::cgroup2_mount()?,
     };
+    let frugal = Frugal::begin();
     let own = OwnCgroup::settle(&captured)?;
     let authority = Authority::open_or_create(&config.ca.directory, &Providers::new(config).names())
         .with_context(|| format!("the certificate authority in {}", config.ca.directory.display()))?;
@@ -44,6 +46,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let agent = Agent::start(config, &captured, own.id, Arc::new(authority), records)?;
     agent.listen_for(&captured);
     agent.know_names().await;
+    drop(frugal);
     info!(cgroup = %captured.display(), "capturing");
     loop {
         tokio::select! {

@@ -21,6 +21,7 @@ use crate::capture;
 use crate::cgroup;
 use crate::cli::Run;
 use crate::config::LogLevel;
+use crate::memory::Frugal;
 use crate::providers::Providers;
 use crate::report;
 use crate::trust::Trust;
@@ -50,11 +51,13 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let scope = Scope::new()?;
     let runtime = runtime(Some(config.threads.map_or(1, std::num::NonZeroUsize::get)))?;
     runtime.block_on(async {
+        let frugal = Frugal::begin();
         let authority = Arc::new(Authority::ephemeral(&Providers::new(&config).names())?);
         let trust = Trust::deliver(authority.root_pem(), &|name| std::env::var_os(name))
             .context("cannot write the trust bundles")?;
         let agent = Agent::start(&config, &scope.path, None, authority, records.as_deref())?;
         agent.know_names().await;
+        drop(frugal);
         let status = match spawn(arguments, &scope, &trust) {
             Ok(child) => wait(child).await?,
             Err(problem) => {
@@ -75,9 +78,11 @@ fn spawn(arguments: &Run, scope: &Scope, trust: &Trust) -> io::Result<Child> {
     let procs = fs::OpenOptions::new().write(true).open(scope.path.join("cgroup.procs"))?;
     let mut command = Command::new(&arguments.command[0]);
     command.args(&arguments.command[1..]).envs(trust.variables());
-    // SAFETY: between fork and exec only one write(2) to an open file is made.
+    // SAFETY: between fork and exec only system calls are made: prctl(2), and a write(2) to an open file.
     unsafe {
         command.pre_exec(move || {
+            // weir's allocator does without huge pages, which a child would inherit.
+            nix::sys::prctl::set_thp_disable(false)?;
             // "0" is the writing process itself.
             nix::unistd::write(&procs, b"0")?;
             Ok(())

@@ -55,7 +55,7 @@ pub(super) struct Programs {
 /// Creates the maps; the programs are loaded when they are attached.
 pub(super) fn load() -> anyhow::Result<Ebpf> {
     // The verifier writes megabytes when asked to explain itself, and then may refuse for the lack of space alone.
-    Ok(EbpfLoader::new().verifier_log_level(VerifierLogLevel::STATS).load(OBJECT)?)
+    Ok(EbpfLoader::new().btf(None).verifier_log_level(VerifierLogLevel::STATS).load(OBJECT)?)
 }
 
 impl Programs {
