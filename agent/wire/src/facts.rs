@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     stated: bool,
     in_spare: bool,
     in_delta: bool,
+    /// Calls that were told before this document.
+    calls_before: usize,
     choice: Choice,
     reasons: Vec<(u32, String)>,
     unread: Option<Unread>,
@@ -68,6 +70,7 @@ impl Facts {
             stated: false,
             in_spare: false,
             in_delta: false,
+            calls_before: 0,
             choice: Choice::default(),
             reasons: Vec::new(),
             unread: None,
@@ -97,6 +100,7 @@ impl Facts {
         if let Err(why) = read {
             self.break_document(why);
         }
+        self.calls_before = self.calls.len();
         if !self.stated {
             return None;
         }
@@ -112,6 +116,7 @@ impl Facts {
         self.in_spare = false;
         self.in_delta = false;
         self.calls.drop_pending();
+        self.calls.truncate(self.calls_before);
         if !self.streamed {
             self.calls.clear();
             self.reasons.clear();

@@ -16,7 +16,6 @@ pub(crate) use number::{scaled, whole};
 pub(crate) use shape::{Node, Shape, Sink, Value};
 
 use crate::call::Unread;
-use crate::field::Field;
 use crate::short::Short;
 use bytes::{bare_end, string_stop};
 use text::Escape;
