@@ -28,11 +28,11 @@ pub(crate) struct Arguments {
     /// Compare only these
     #[arg(long, value_delimiter = ',', value_enum)]
     contenders: Vec<Contender>,
-    /// Rounds; every contender takes its turn in each
-    #[arg(long, default_value_t = 5)]
+    /// Rounds; every contender takes its turn in each. Many short ones withstand a busy machine better than few long
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Seconds of each measured stretch
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 0.6)]
     seconds: f64,
     /// Streams held open while memory is measured
     #[arg(long, default_value_t = 2000)]
