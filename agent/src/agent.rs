@@ -43,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const FIRST_RESOLVE_PATIENCE: Duration = Duration::from_secs(1);
 const RESOLVES_AT_ONCE: usize = 8;
 
-pub struct Agent {
+pub(crate) struct Agent {
     pub(crate) capture: Capture,
     pub(crate) names: NameSet,
     pub(crate) identities: Identities,
@@ -61,7 +61,7 @@ pub struct Agent {
 
 impl Agent {
     /// Attaches to `cgroup` and listens in the agent's own network namespace.
-    pub fn start(
+    pub(crate) fn start(
         config: &Config,
         cgroup: &Path,
         exempt_cgroup: Option<u64>,
@@ -114,7 +114,7 @@ impl Agent {
     }
 
     /// Listens in one network namespace; once is enough.
-    pub fn listen(self: &Arc<Self>, netns: &Netns) -> anyhow::Result<()> {
+    pub(crate) fn listen(self: &Arc<Self>, netns: &Netns) -> anyhow::Result<()> {
         let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if !listening.insert(netns.cookie()) {
             return Ok(());
@@ -171,7 +171,7 @@ impl Agent {
     }
 
     /// Listens wherever processes of `cgroup` are now.
-    pub fn listen_for(self: &Arc<Self>, cgroup: &Path) {
+    pub(crate) fn listen_for(self: &Arc<Self>, cgroup: &Path) {
         for pid in crate::cgroup::processes_below(cgroup) {
             if let Ok(netns) = Netns::of_process(pid)
                 && let Err(problem) = self.listen(&netns)
@@ -200,7 +200,7 @@ impl Agent {
 
     /// Learns what the configured names resolve to, before the first program asks: answers that some cache
     /// holds already never pass the kernel half. Bounded, because a resolver may be away.
-    pub async fn know_names(self: &Arc<Self>) {
+    pub(crate) async fn know_names(self: &Arc<Self>) {
         let known = tokio::time::timeout(FIRST_RESOLVE_PATIENCE, self.resolve_once()).await;
         if known.is_err() {
             debug!("the resolver is slow; names that are cached elsewhere may be missed at first");
@@ -227,7 +227,7 @@ impl Agent {
     }
 
     /// What was seen so far.
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         self.accounting.recorder.summary().clone()
     }
 
@@ -236,7 +236,7 @@ impl Agent {
     }
 
     /// No new exchange begins; those that run may end within `patience`. True if all did.
-    pub async fn drain(&self, patience: Duration) -> bool {
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
         self.accounting.stop.cancel();
         self.services.close();
         self.services.wait().await;

@@ -55,8 +55,6 @@ pub struct Capture {
     /// Inside the cgroup v2 mount. None: the whole node for `weir agent`, a scoped one for `weir run`.
     pub cgroup: Option<PathBuf>,
     pub fail_mode: FailMode,
-    /// Where the agent listens in every network namespace. 0: any free port.
-    pub port: u16,
     /// Destination ports that are captured.
     pub ports: BTreeSet<NonZeroU16>,
     /// LLM names beside those of the providers.
@@ -70,7 +68,6 @@ impl Default for Capture {
         Capture {
             cgroup: None,
             fail_mode: FailMode::Open,
-            port: 15001,
             ports: NonZeroU16::new(443).into_iter().collect(),
             names: Vec::new(),
             resolve_interval: Duration::from_secs(30),

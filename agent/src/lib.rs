@@ -14,6 +14,7 @@ mod cgroup;
 pub mod cli;
 pub mod config;
 mod connection;
+mod descriptors;
 pub mod doctor;
 mod exchange;
 pub mod identity;

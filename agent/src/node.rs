@@ -16,6 +16,7 @@ use crate::capture;
 use crate::cgroup;
 use crate::cli;
 use crate::config::Config;
+use crate::descriptors;
 use crate::memory::Frugal;
 use crate::providers::Providers;
 use crate::{load_config, runtime, start_log};
@@ -26,6 +27,7 @@ pub fn run(arguments: &cli::Agent) -> anyhow::Result<ExitCode> {
     if !nix::unistd::geteuid().is_root() {
         bail!("weir agent needs root, or the capabilities that `weir doctor` lists");
     }
+    descriptors::raise();
     let runtime = runtime(config.threads.map(std::num::NonZeroUsize::get))?;
     runtime.block_on(serve(&config))
 }

@@ -21,6 +21,7 @@ use crate::capture;
 use crate::cgroup;
 use crate::cli::Run;
 use crate::config::LogLevel;
+use crate::descriptors;
 use crate::memory::Frugal;
 use crate::providers::Providers;
 use crate::report;
@@ -48,6 +49,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     }
     config.upstream.extra_roots.extend(arguments.extra_roots.iter().cloned());
     let records = arguments.records.clone().or_else(|| config.records.file.clone());
+    let descriptors = descriptors::raise();
     let scope = Scope::new()?;
     let runtime = runtime(Some(config.threads.map_or(1, std::num::NonZeroUsize::get)))?;
     runtime.block_on(async {
@@ -55,10 +57,11 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         let authority = Arc::new(Authority::ephemeral(&Providers::new(&config).names())?);
         let trust = Trust::deliver(authority.root_pem(), &|name| std::env::var_os(name))
             .context("cannot write the trust bundles")?;
+        trust.notes().iter().for_each(|note| warn!("{note}"));
         let agent = Agent::start(&config, &scope.path, None, authority, records.as_deref())?;
         agent.know_names().await;
         drop(frugal);
-        let status = match spawn(arguments, &scope, &trust) {
+        let status = match spawn(arguments, &scope, &trust, descriptors) {
             Ok(child) => wait(child).await?,
             Err(problem) => {
                 agent.drain(DRAIN).await;
@@ -74,15 +77,21 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn spawn(arguments: &Run, scope: &Scope, trust: &Trust) -> io::Result<Child> {
+fn spawn(
+    arguments: &Run,
+    scope: &Scope,
+    trust: &Trust,
+    descriptors: descriptors::Before,
+) -> io::Result<Child> {
     let procs = fs::OpenOptions::new().write(true).open(scope.path.join("cgroup.procs"))?;
     let mut command = Command::new(&arguments.command[0]);
     command.args(&arguments.command[1..]).envs(trust.variables());
-    // SAFETY: between fork and exec only system calls are made: prctl(2), and a write(2) to an open file.
+    // SAFETY: between fork and exec only system calls are made: prctl(2), setrlimit(2), and write(2) to an open file.
     unsafe {
         command.pre_exec(move || {
             // weir's allocator does without huge pages, which a child would inherit.
             nix::sys::prctl::set_thp_disable(false)?;
+            descriptors.restore()?;
             // "0" is the writing process itself.
             nix::unistd::write(&procs, b"0")?;
             Ok(())

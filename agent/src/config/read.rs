@@ -56,7 +56,6 @@ fn capture(section: &mut Section<'_>) -> Capture {
     Capture {
         cgroup: section.absolute_path("cgroup"),
         fail_mode: section.choice("fail_mode").unwrap_or_default(),
-        port: section.integer("port", 0, usize::from(u16::MAX)).map_or(default.port, narrow),
         ports: ports(section).unwrap_or(default.ports),
         names: names(section, "names").unwrap_or_default(),
         resolve_interval: section

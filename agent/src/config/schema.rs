@@ -37,8 +37,6 @@ struct RawCapture {
     cgroup: Option<String>,
     /// What becomes of new connections while the agent is not there: they go direct (open, the default) or are refused.
     fail_mode: Option<RawFailMode>,
-    /// Where the agent listens in every network namespace; 0 is any free port. Default: 15001.
-    port: Option<u16>,
     /// Destination ports that are captured. Default: [443].
     #[schemars(length(min = 1), inner(range(min = 1)))]
     ports: Option<Vec<u16>>,

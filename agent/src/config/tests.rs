@@ -19,7 +19,6 @@ const EVERY_KEY: &str = "\
 capture:
   cgroup: /sys/fs/cgroup/weir
   fail_mode: closed
-  port: 0
   ports: [443, 8443]
   names: [llm.internal.example, \"*.llm.example\"]
   resolve_interval: 1m
@@ -68,7 +67,6 @@ fn every_key_is_read() {
         capture: Capture {
             cgroup: Some("/sys/fs/cgroup/weir".into()),
             fail_mode: FailMode::Closed,
-            port: 0,
             ports: [443, 8443].into_iter().filter_map(NonZeroU16::new).collect(),
             names: vec![exact("llm.internal.example"), below("llm.example")],
             resolve_interval: Duration::from_secs(60),
@@ -102,17 +100,18 @@ fn every_key_is_read() {
 
 #[test]
 fn json_is_yaml() {
-    assert_eq!(right("{\"capture\": {\"port\": 0}}").capture.port, 0);
+    let fail_mode = right("{\"capture\": {\"fail_mode\": \"closed\"}}").capture.fail_mode;
+    assert_eq!(fail_mode, FailMode::Closed);
 }
 
 #[test]
 fn every_error_is_told_at_once_in_the_order_of_the_file() {
     wrong(
-        "threads: 0\ncapture:\n  fail_mode: opne\n  port: 70000\n  names: [\"*.com\", ok.example, \"\"]\nlog: { level: loud }\nportt: 1\n",
+        "threads: 0\ncapture:\n  fail_mode: opne\n  ports: [70000]\n  names: [\"*.com\", ok.example, \"\"]\nlog: { level: loud }\nportt: 1\n",
         &[
             "weir.yaml:1:10: threads: 0 is out of range; use 1 to 1024",
             "weir.yaml:3:14: capture.fail_mode: \"opne\" is not a fail mode; use open or closed",
-            "weir.yaml:4:9: capture.port: 70000 is out of range; use 0 to 65535",
+            "weir.yaml:4:11: capture.ports[0]: 70000 is out of range; use 1 to 65535",
             "weir.yaml:5:11: capture.names[0]: \"*.com\" covers a whole top-level domain",
             "weir.yaml:5:32: capture.names[2]: is empty; write a host name such as llm.internal.example or *.llm.example",
             "weir.yaml:6:15: log.level: \"loud\" is not a log level; use error, warn, info, debug or trace",
@@ -192,8 +191,8 @@ fn numbers() {
     wrong("threads: -1", &["weir.yaml:1:10: threads: -1 is out of range; use 1 to 1024"]);
     wrong("threads: yes", &["weir.yaml:1:10: threads: true is not a whole number; use 1 to 1024"]);
     wrong(
-        "capture: { port: \"0\" }",
-        &["weir.yaml:1:18: capture.port: \"0\" is not a whole number; use 0 to 65535"],
+        "capture: { ports: [\"0\"] }",
+        &["weir.yaml:1:20: capture.ports[0]: \"0\" is not a whole number; use 1 to 65535"],
     );
     wrong(
         "capture:\n  ports: [443, 0, 443]\n",

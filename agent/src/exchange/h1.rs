@@ -391,7 +391,7 @@ impl Relay<'_> {
         match response.framing {
             Ok(_) if response.status == 101 => {
                 provider.release(head_bytes);
-                return Some(Ended::Upgraded);
+                Some(Ended::Upgraded)
             }
             Ok(ref framing) => {
                 provider.release(head_bytes);
