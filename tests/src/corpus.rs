@@ -54,6 +54,7 @@ pub struct Expected {
     pub cached_input_tokens: Option<Tokens>,
     pub cache_creation_tokens: Option<Tokens>,
     pub reasoning_tokens: Option<Tokens>,
+    pub total_tokens: Option<Tokens>,
     pub total_input_tokens: Option<Tokens>,
     pub total_output_tokens: Option<Tokens>,
     pub finish_reasons: Vec<serde_json::Value>,
