@@ -4,7 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Changes whenever a type or a map in this file changes: pinned maps of another layout are not adopted.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Bytes of the longest DNS message the kernel parser reads; a longer one is read this far. A power of two. UDP answers
 /// are rarely above 1232 bytes; this leaves room for a thousand addresses.
@@ -152,11 +152,36 @@ pub struct Origin {
     pub tgid: u32,
     pub uid: u32,
     pub comm: [u8; 16],
-    /// When the socket closed, by the monotonic clock; 0 while it is open.
-    pub closed_ns: u64,
+    /// When the listener answered, by the monotonic clock; 0 before.
+    pub established_ns: u64,
     /// The listener it was sent to: a socket may be connected again, and then this note is about the past.
     pub listener: u32,
     pub zero: u32,
+}
+
+impl Origin {
+    /// The note on a socket that was connected to our listener itself: it has none of the rest.
+    #[must_use]
+    #[inline(always)]
+    pub const fn direct(netns: u64, listener: u16) -> Self {
+        Self {
+            destination: Endpoint::new(Address::v6([0; 16]), 0),
+            cgroup: 0,
+            netns,
+            tgid: 0,
+            uid: 0,
+            comm: [0; 16],
+            established_ns: 0,
+            listener: listener as u32,
+            zero: 0,
+        }
+    }
+
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_direct(&self) -> bool {
+        self.destination.port() == 0
+    }
 }
 
 /// What is known of a learned address.

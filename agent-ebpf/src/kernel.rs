@@ -2,7 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod context;
-pub(crate) mod dns;
+pub(crate) mod established;
+pub(crate) mod ingress;
 pub(crate) mod maps;
 pub(crate) mod peer;
-pub(crate) mod sockops;

@@ -12,16 +12,15 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod programs {
     use aya_ebpf::{
-        macros::{cgroup_skb, cgroup_sock_addr, sock_ops},
-        programs::{SkBuffContext, SockAddrContext, SockOpsContext},
+        macros::{cgroup_skb, cgroup_sock_addr},
+        programs::{SkBuffContext, SockAddrContext},
     };
 
     use crate::kernel::{
         connect::{connect, send},
         context::{V4, V6},
-        dns::{inspect, relay_all},
+        ingress::{inspect, relay_all},
         peer::restore,
-        sockops::observe,
     };
 
     #[cgroup_sock_addr(connect4)]
@@ -54,20 +53,14 @@ mod programs {
         restore::<V6>(&ctx)
     }
 
-    #[sock_ops]
-    fn weir_sockops(ctx: SockOpsContext) -> u32 {
-        observe(&ctx);
-        1
-    }
-
     #[cgroup_skb(ingress)]
-    fn weir_dns(ctx: SkBuffContext) -> i32 {
+    fn weir_ingress(ctx: SkBuffContext) -> i32 {
         inspect(&ctx);
         PASS
     }
 
     #[cgroup_skb(ingress)]
-    fn weir_dns_relay(ctx: SkBuffContext) -> i32 {
+    fn weir_ingress_relay(ctx: SkBuffContext) -> i32 {
         relay_all(&ctx);
         PASS
     }

@@ -18,7 +18,7 @@ const ROUNDS: usize = 21;
 /// All of a round wait in the server's queue.
 const CONNECTS: usize = 2_000;
 
-/// Not 127.0.0.1: that is where our listeners are, and sockops looks twice at it.
+/// Not 127.0.0.1: that is where our listeners are, and the programs look twice at it.
 const DESTINATION: &str = "127.0.0.2:0";
 
 fn main() -> anyhow::Result<()> {

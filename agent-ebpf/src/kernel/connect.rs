@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use weir_ebpf::{
     abi::{Address, Endpoint, Origin, Outcome, Settings},
-    decide::{Gate, Transport, Verdict, listed, loopback},
+    decide::{Gate, Transport, Verdict, is_loopback, listed, loopback},
 };
 
 use super::{
@@ -29,6 +29,9 @@ pub(crate) fn connect<F: Family>(ctx: &SockAddrContext) -> i32 {
     let asked = Endpoint::new(F::address(ctx), context::port(ctx));
     let transport = Transport::from_protocol(context::protocol(ctx));
     if !is_ours(asked, transport) {
+        if transport == Transport::Tcp && is_loopback(asked.address()) {
+            note_direct(ctx, asked.port());
+        }
         return not_ours(ctx, asked.port());
     }
     match transport {
@@ -161,18 +164,33 @@ fn remember(
         tgid: tgid(),
         uid: bpf_get_current_uid_gid() as u32,
         comm: bpf_get_current_comm().unwrap_or_default(),
-        closed_ns: 0,
+        established_ns: 0,
         listener: u32::from(listener),
         zero: 0,
     };
-    let kept = context::note(context::socket(ctx), Some(&mut origin));
+    keep(ctx, &mut origin)
+}
+
+#[inline(always)]
+fn keep(ctx: &SockAddrContext, origin: &mut Origin) -> bool {
+    let kept = context::note(context::socket(ctx), Some(origin));
     if kept.is_null() {
         return false;
     }
     // A socket that is connected again keeps its storage: the note must be the last one.
     // SAFETY: not null, and the map's value type; only the connecting thread writes it.
-    unsafe { *kept = origin };
+    unsafe { *kept = *origin };
     true
+}
+
+/// A connection to our listener itself is noted as one, so that it cannot pass for a redirected one.
+#[inline(always)]
+fn note_direct(ctx: &SockAddrContext, port: u16) {
+    let netns = context::netns(ctx);
+    if listener(netns).is_some_and(|listener| listener.port == port) {
+        let mut direct = Origin::direct(netns, port);
+        keep(ctx, &mut direct);
+    }
 }
 
 #[inline(always)]

@@ -22,7 +22,7 @@ pub(crate) fn restore<F: Family>(ctx: &SockAddrContext) -> i32 {
     }
     // SAFETY: not null, and the map's value type.
     let origin = unsafe { &*note };
-    if origin.listener == u32::from(context::port(ctx)) {
+    if !origin.is_direct() && origin.listener == u32::from(context::port(ctx)) {
         F::rewrite(ctx, origin.destination);
         count(Outcome::PeerRestored);
     }

@@ -18,8 +18,9 @@ use weir_ebpf::{
 
 use super::{FailMode, NameRule, NetnsCookie, Network, Settings};
 
-/// A closed connection that was not accepted for this long is not the one being asked about.
-const CLOSED_ORIGIN_MAX: Duration = Duration::from_secs(1);
+/// An origin that nobody asked for in this time belongs to a connection that was never accepted, and its port may be
+/// somebody else's by now.
+const ORIGIN_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// A shared type, as aya wants to see it.
 #[derive(Clone, Copy)]
@@ -132,9 +133,8 @@ impl Maps {
         let Plain(origin) = map.get(&Plain(*key), 0).ok()?;
         // The kernel may have evicted it in between.
         let _ = map.remove(&Plain(*key));
-        let closed_for = monotonic_ns().saturating_sub(origin.closed_ns);
-        let is_stale =
-            origin.closed_ns != 0 && u128::from(closed_for) > CLOSED_ORIGIN_MAX.as_nanos();
+        let age = monotonic_ns().saturating_sub(origin.established_ns);
+        let is_stale = u128::from(age) > ORIGIN_AGE_MAX.as_nanos();
         (!is_stale).then_some(origin)
     }
 

@@ -1,6 +1,6 @@
 //! Which programs this kernel takes, each tried by itself and attached to nothing. For `weir doctor`.
 
-use super::programs::{DNS, DNS_RELAY, REQUIRED, load, load_program};
+use super::programs::{INGRESS, INGRESS_RELAY, REQUIRED, load, load_program};
 
 /// One program, and what the kernel said to it.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct Trial {
 /// Loads every program and lets go of it. An error when not even the maps can be made.
 pub fn probe() -> anyhow::Result<Vec<Trial>> {
     let mut object = load()?;
-    let programs = REQUIRED.into_iter().chain([DNS, DNS_RELAY]);
+    let programs = REQUIRED.into_iter().chain([INGRESS, INGRESS_RELAY]);
     let mut trial = |program| {
         let refusal = load_program(&mut object, program).err().map(|error| reason(&error));
         Trial { program, refusal }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{
-        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, SockOps,
+        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program,
         links::{FdLink, PinnedLink},
     },
 };
@@ -20,8 +20,7 @@ static OBJECT: &[u8] =
 
 /// Without these there is no capture. In the order of attaching: whatever completes a redirected connection comes
 /// before what redirects it.
-pub(super) const REQUIRED: [&str; 7] = [
-    "weir_sockops",
+pub(super) const REQUIRED: [&str; 6] = [
     "weir_getpeername4",
     "weir_getpeername6",
     "weir_sendmsg4",
@@ -31,10 +30,10 @@ pub(super) const REQUIRED: [&str; 7] = [
 ];
 
 /// Learns addresses in the kernel; it needs `bpf_loop` (5.17).
-pub(super) const DNS: &str = "weir_dns";
+pub(super) const INGRESS: &str = "weir_ingress";
 
 /// Sends every answer to user space instead, on kernels where the other does not load.
-pub(super) const DNS_RELAY: &str = "weir_dns_relay";
+pub(super) const INGRESS_RELAY: &str = "weir_ingress_relay";
 
 /// One attached hook; dropping a free one detaches.
 enum Held {
@@ -62,12 +61,12 @@ impl Programs {
     pub(super) fn attach(mut object: Ebpf, cgroup: &Path) -> anyhow::Result<Self> {
         let id = cgroup_id(cgroup)?;
         let cgroup = File::open(cgroup)?;
-        let kernel_dns = load_program(&mut object, DNS)
+        let kernel_dns = load_program(&mut object, INGRESS)
             .inspect_err(|error| warn!(error = format!("{error:#}"), "dns answers are read late"))
             .is_ok();
-        let dns = if kernel_dns { DNS } else { DNS_RELAY };
+        let dns = if kernel_dns { INGRESS } else { INGRESS_RELAY };
         if !kernel_dns {
-            load_program(&mut object, DNS_RELAY)?;
+            load_program(&mut object, INGRESS_RELAY)?;
         }
         for name in REQUIRED {
             load_program(&mut object, name)?;
@@ -122,24 +121,22 @@ impl Drop for Programs {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the object holds three kinds of programs")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the object holds two kinds of programs")]
 pub(super) fn load_program(object: &mut Ebpf, name: &str) -> anyhow::Result<()> {
     let loaded =
         match object.program_mut(name).with_context(|| format!("the object lacks {name}"))? {
             Program::CgroupSockAddr(program) => program.load(),
-            Program::SockOps(program) => program.load(),
             Program::CgroupSkb(program) => program.load(),
             _ => bail!("{name} is of another kind"),
         };
     loaded.with_context(|| format!("the kernel does not load {name}"))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the object holds three kinds of programs")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the object holds two kinds of programs")]
 fn attach_program(object: &mut Ebpf, name: &str, cgroup: &File) -> anyhow::Result<FdLink> {
     let program = object.program_mut(name).with_context(|| format!("the object lacks {name}"))?;
     let attached = match program {
         Program::CgroupSockAddr(program) => attach_sock_addr(program, cgroup),
-        Program::SockOps(program) => attach_sock_ops(program, cgroup),
         Program::CgroupSkb(program) => attach_skb(program, cgroup),
         _ => bail!("{name} is of another kind"),
     };
@@ -149,11 +146,6 @@ fn attach_program(object: &mut Ebpf, name: &str, cgroup: &File) -> anyhow::Resul
 // `Single` means no flags, which is all that `bpf_link_create` accepts; a link is always one among several.
 
 fn attach_sock_addr(program: &mut CgroupSockAddr, cgroup: &File) -> anyhow::Result<FdLink> {
-    let id = program.attach(cgroup, CgroupAttachMode::Single)?;
-    Ok(program.take_link(id)?.try_into()?)
-}
-
-fn attach_sock_ops(program: &mut SockOps, cgroup: &File) -> anyhow::Result<FdLink> {
     let id = program.attach(cgroup, CgroupAttachMode::Single)?;
     Ok(program.take_link(id)?.try_into()?)
 }

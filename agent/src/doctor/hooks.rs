@@ -4,10 +4,9 @@ use super::{Finding, Group};
 use crate::capture::{Trial, probe};
 
 /// Program, what it is called here, what its absence costs.
-const HOOKS: [(&str, &str, &str); 9] = [
+const HOOKS: [(&str, &str, &str); 8] = [
     ("weir_connect4", "connect4", "calls over IPv4 are not captured"),
     ("weir_connect6", "connect6", "calls over IPv6 are not captured"),
-    ("weir_sockops", "sockops", "the agent cannot tell where a connection was going"),
     ("weir_getpeername4", "getpeername4", "programs see the agent as their peer over IPv4"),
     ("weir_getpeername6", "getpeername6", "programs see the agent as their peer over IPv6"),
     ("weir_sendmsg4", "sendmsg4", "QUIC over IPv4 goes past the agent"),
@@ -18,14 +17,14 @@ const HOOKS: [(&str, &str, &str); 9] = [
         "a call made right after the first answer for its name may go direct",
     ),
     (
-        "weir_dns_relay",
+        "weir_ingress_relay",
         "DNS in the agent",
         "addresses are learned by looking names up, not from answers",
     ),
 ];
 
 /// Needs a newer kernel than the rest; the agent can do its work later instead.
-const IN_KERNEL: &str = "weir_dns";
+const IN_KERNEL: &str = "weir_ingress";
 
 pub(super) fn findings() -> Vec<Finding> {
     match probe() {

@@ -1,5 +1,5 @@
-//! DNS answers on their way to a socket: what they hold is learned before the application reads them. Anything that
-//! does not come from port 53 passes after a glance at its headers.
+//! Packets on their way to a socket: what DNS answers hold is learned before the application reads them, and the answer of
+//! our listener tells where a redirected connection comes from. Everything else passes after a glance at its headers.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -12,17 +12,22 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use weir_ebpf::{
-    abi::{Address, EventHeader, EventKind, MESSAGE_BYTES_MAX, Outcome},
+    abi::{Address, Endpoint, EventHeader, EventKind, MESSAGE_BYTES_MAX, Outcome},
     dns::{Buffer, Message, Question, Sink, answers, question},
     names::Spelling,
     repeat::opaque,
 };
 
-use super::maps::{EVENTS, NAMES, add, count, learn};
+use super::{
+    established::established,
+    maps::{EVENTS, NAMES, add, count, learn},
+};
 
 const DNS_PORT: u16 = 53;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// The flags of the answer to a connect().
+const SYN_ACK: u8 = 0x12;
 const UDP_HEADER_BYTES: u32 = 8;
 /// Without options. Both families have this much.
 const IPV4_HEADER_BYTES: usize = 20;
@@ -186,10 +191,11 @@ fn scratch() -> Option<&'static mut Scratch> {
     SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
 }
 
-/// Finds what came from port 53.
+/// Finds what came from port 53, and on the way what came from our listener.
 #[inline(always)]
 fn find(ctx: &SkBuffContext) -> Option<Payload> {
     let header = direct::<IPV4_HEADER_BYTES>(ctx, 0)?;
+    let is_v4 = header[0] >> 4 == 4;
     let (protocol, at) = match header[0] >> 4 {
         4 => (header[9], u32::from(header[0] & 0xf) * 4),
         6 => ipv6_transport(ctx, header[6])?,
@@ -199,6 +205,14 @@ fn find(ctx: &SkBuffContext) -> Option<Payload> {
         return None;
     }
     let port = u16::from_be_bytes(direct::<2>(ctx, at)?);
+    if protocol == TCP
+        && is_from_loopback(ctx, is_v4)
+        && load_array::<1>(ctx, at + 13)?[0] & SYN_ACK == SYN_ACK
+    {
+        let local = u16::from_be_bytes(load_array(ctx, at + 2)?);
+        established(ctx, Endpoint::new(destination(ctx, is_v4)?, local), port);
+        return None;
+    }
     if port != DNS_PORT {
         return None;
     }
@@ -211,6 +225,31 @@ fn find(ctx: &SkBuffContext) -> Option<Payload> {
     let at = at + header_bytes;
     let bytes = ctx.len().checked_sub(at)?;
     Some(Payload { kind, at, bytes })
+}
+
+/// Where our listeners are: 127.0.0.1 or `::1`.
+#[inline(always)]
+fn is_from_loopback(ctx: &SkBuffContext, is_v4: bool) -> bool {
+    if is_v4 {
+        direct::<IPV4_HEADER_BYTES>(ctx, 0).is_some_and(|header| {
+            [header[12], header[13], header[14], header[15]] == [127, 0, 0, 1]
+        })
+    } else {
+        direct::<{ IPV6_HEADER_BYTES as usize }>(ctx, 0).is_some_and(|header| {
+            let mut zeroes = 0;
+            let mut index = 8;
+            while index < 23 {
+                zeroes |= header[index];
+                index += 1;
+            }
+            zeroes == 0 && header[23] == 1
+        })
+    }
+}
+
+#[inline(always)]
+fn destination(ctx: &SkBuffContext, is_v4: bool) -> Option<Address> {
+    Some(if is_v4 { Address::v4(load_array(ctx, 16)?) } else { Address::v6(load_array(ctx, 24)?) })
 }
 
 #[inline(always)]
