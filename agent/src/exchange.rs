@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use weir_policy::price;
+use weir_policy::price::{self, Sale};
 use weir_wire::{Answer, Call, Endpoint, RequestObserver, ResponseObserver};
 
 use crate::connection::Connection;
@@ -71,7 +71,7 @@ impl Exchange {
             method: head.method.to_owned(),
             path: path.to_owned(),
             http: head.http,
-            request_model: None,
+            request_model: weir_wire::model_in_path(head.path_and_query),
             model: None,
             stream: false,
             status: None,
@@ -129,6 +129,7 @@ impl Exchange {
         let elapsed = milliseconds(self.started.elapsed());
         self.edit(|record| {
             record.status = Some(head.status);
+            record.stream = head.content_type.is_some_and(is_stream);
             record.timings.first_byte_ms = Some(elapsed);
             if let Some(attempt) = record.attempts.last_mut() {
                 attempt.status = Some(head.status);
@@ -211,8 +212,9 @@ impl Exchange {
             record.error = answer.error;
             record.service_tier = answer.service_tier;
         }
-        record.request_model = self.call.model.take();
-        record.stream = self.call.stream;
+        // Some bodies name no model: there the path does.
+        record.request_model = self.call.model.take().or_else(|| record.request_model.take());
+        record.stream |= self.call.stream;
         settle(&mut record);
         self.connection.carried(record.request_bytes, record.response_bytes);
         self.connection.accounting.recorder.exchange(&record);
@@ -236,13 +238,14 @@ fn settle(record: &mut Record) {
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs() as i64);
     let table = price::bundled();
-    let cost = table.cost(
-        record.provider,
-        record.model.as_deref(),
-        record.request_model.as_deref(),
+    let cost = table.price(&Sale {
+        provider: record.provider,
+        served_model: record.model.as_deref(),
+        request_model: record.request_model.as_deref(),
+        service_tier: record.service_tier.as_deref(),
         usage,
-        at,
-    );
+        at_unix_seconds: at,
+    });
     record.cost = Priced::new(cost, table.version);
 }
 
@@ -250,6 +253,14 @@ fn note_unread(record: &mut Record, side: &str, why: Option<&str>) {
     if let Some(why) = why {
         record.unread.push(format!("{side}: {why}"));
     }
+}
+
+/// The types that providers stream in; some say so nowhere else.
+fn is_stream(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson"]
+        .iter()
+        .any(|stream| kind.eq_ignore_ascii_case(stream))
 }
 
 fn milliseconds(duration: Duration) -> f64 {

@@ -69,12 +69,11 @@ impl Providers {
             .find(|provider| provider.hosts.iter().any(|rule| rule.matches(host)));
         match configured {
             Some(provider) => {
-                // The catalogue reads a path by whose dialect it is; the server imitates that one.
-                let model = match provider.dialect {
-                    config::Dialect::Openai => "api.openai.com",
-                    config::Dialect::Anthropic => "api.anthropic.com",
+                let imitated = match provider.dialect {
+                    config::Dialect::Openai => Provider::OpenAi,
+                    config::Dialect::Anthropic => Provider::Anthropic,
                 };
-                let endpoint = weir_wire::detect(model, method, path_and_query).unwrap_or(UNKNOWN);
+                let endpoint = weir_wire::detect_at(imitated, method, path_and_query);
                 Endpoint { provider: Provider::Compatible, ..endpoint }
             }
             None => weir_wire::detect(host, method, path_and_query).unwrap_or(UNKNOWN),
@@ -88,3 +87,6 @@ const UNKNOWN: Endpoint = Endpoint {
     dialect: Dialect::Other,
     operation: Operation::Other,
 };
+
+#[cfg(test)]
+mod tests;
