@@ -92,6 +92,8 @@ pub enum Ending {
     Reset,
     /// HTTP/2: this stream only. On HTTP/1.1 as `Fin`.
     ResetStream,
+    /// HTTP/2: GOAWAY, and the streams that are open may end. On HTTP/1.1 as `Close`.
+    GoAway,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

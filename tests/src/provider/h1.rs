@@ -288,7 +288,7 @@ impl Wire<'_> {
 
     async fn end(mut self, ending: Ending) -> io::Result<()> {
         match ending {
-            Ending::Close => self.tls.shutdown().await,
+            Ending::Close | Ending::GoAway => self.tls.shutdown().await,
             // Dropping the TLS stream sends no close_notify; what the client still sends is read,
             // or the kernel would turn the FIN into a reset.
             Ending::Fin | Ending::ResetStream => {

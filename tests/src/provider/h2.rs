@@ -36,7 +36,13 @@ pub(super) async fn serve(
     loop {
         let (request, respond) = tokio::select! {
             biased;
-            Some(ending) = ends.recv() => return end_connection(ending, &socket, h2).await,
+            Some(ending) = ends.recv() => {
+                if ending == Ending::GoAway {
+                    h2.graceful_shutdown();
+                    continue;
+                }
+                return end_connection(ending, &socket, h2).await;
+            }
             accepted = h2.accept() => match accepted {
                 Some(accepted) => accepted.map_err(io::Error::other)?,
                 None => return Ok(()),
@@ -63,7 +69,7 @@ async fn end_connection<T>(ending: Ending, socket: &socket2::Socket, h2: T) -> i
             socket.set_linger(Some(std::time::Duration::ZERO))?;
             drop(h2);
         }
-        Ending::Close | Ending::Fin | Ending::ResetStream => {
+        Ending::Close | Ending::Fin | Ending::ResetStream | Ending::GoAway => {
             socket.shutdown(std::net::Shutdown::Write)?;
             // Kept until the client has closed too, or the FIN would become a reset.
             let copy = TcpStream::from_std(socket.try_clone()?.into())?;
@@ -148,6 +154,7 @@ async fn write_steps(
     mut stream: SendStream<Bytes>,
     providers: &Providers,
 ) -> Result<Option<Ending>, h2::Error> {
+    let mut goes_away = None;
     for step in &answer.steps {
         match step {
             Step::Send(data) => write_data(&mut stream, data, providers).await?,
@@ -167,6 +174,7 @@ async fn write_steps(
                 stream.send_reset(Reason::INTERNAL_ERROR);
                 return Ok(None);
             }
+            Step::End(Ending::GoAway) => goes_away = Some(Ending::GoAway),
             Step::End(ending) => {
                 flush(&mut stream).await;
                 return Ok(Some(*ending));
@@ -178,7 +186,7 @@ async fn write_steps(
     } else {
         stream.send_trailers(map_of(&answer.trailers))?;
     }
-    Ok(None)
+    Ok(goes_away)
 }
 
 async fn write_data(

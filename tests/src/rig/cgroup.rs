@@ -29,6 +29,13 @@ impl Cgroup {
         Ok(Self { path })
     }
 
+    /// A cgroup below this one, such as a container's; the folders between are made.
+    pub fn below(&self, name: &str) -> Result<Self> {
+        let path = self.path.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+        Ok(Self { path })
+    }
+
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -62,15 +62,21 @@ impl<'a> Agent<'a> {
 
     /// A command in the captured cgroup, with the agent's root among those it trusts.
     pub fn command(&self, program: &str) -> Result<Command> {
-        let mut command = self.distrusting_command(program)?;
+        self.command_in(self.host, self.cgroup, program)
+    }
+
+    /// The same on another host, and in another cgroup.
+    pub fn command_in(&self, host: &Workload, cgroup: &Cgroup, program: &str) -> Result<Command> {
+        let mut command = host.command(program);
+        cgroup.adopt(&mut command)?;
         command.env("SSL_CERT_FILE", &self.roots);
         Ok(command)
     }
 
     /// A command in the captured cgroup that was never told of the agent's root.
     pub fn distrusting_command(&self, program: &str) -> Result<Command> {
-        let mut command = self.host.command(program);
-        self.cgroup.adopt(&mut command)?;
+        let mut command = self.command(program)?;
+        command.env_remove("SSL_CERT_FILE");
         Ok(command)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use weir_tests::client::{Conversation, End, Plan, Report, Request, Version};
 use weir_tests::rig::{AUTHORITY_NAME, Cgroup, wait_until};
 use weir_tests::{Agent, Provider, Received, Rig, Workload, canned};
@@ -137,6 +138,48 @@ fn an_agent_that_was_killed_is_replaced() {
             "{mode}: nothing of either is left"
         );
     }
+}
+
+#[test]
+fn pods_with_networks_of_their_own_are_told_apart() {
+    let Some((rig, host, cgroup)) = stage() else { return };
+    let mut agent = Agent::start(&rig, &host, &cgroup, "").unwrap();
+    let ask = Conversation::new(Version::H2, "api.openai.com").asks(Request::post("q", CHAT, "{}"));
+    let plan = Plan::of([ask]);
+    let mut pods = Vec::new();
+    for n in 1..=3 {
+        let uid = format!("0a1b2c3d-0000-4000-8000-00000000000{n}");
+        let container = format!("{n}").repeat(64);
+        let slice = format!("kubepods-burstable-pod{}.slice", uid.replace('-', "_"));
+        let path = format!(
+            "kubepods.slice/kubepods-burstable.slice/{slice}/cri-containerd-{container}.scope"
+        );
+        pods.push((rig.workload().unwrap(), cgroup.below(&path).unwrap(), uid, container));
+    }
+    for (network, pod, _, _) in &pods {
+        let call = || {
+            let mut command = agent.command_in(network, pod, CLIENT).unwrap();
+            let output = command.arg("plan").arg(plan.write(network).unwrap()).output().unwrap();
+            Report::read(&output.stdout).unwrap()
+        };
+        // The first connection of a network that was never seen may come before the agent listens there.
+        let captured = (0..50).any(|_| !is_direct(&call()));
+        assert!(captured && (0..5).all(|_| !is_direct(&call())), "{}", agent.stderr());
+    }
+    agent.signal(Signal::SIGTERM).unwrap();
+    agent.ended().unwrap();
+
+    let records = agent.records().unwrap();
+    for (_, _, uid, container) in &pods {
+        let own =
+            records.exchanges.iter().filter(|record| record["workload"]["pod_uid"] == uid.as_str());
+        let own: Vec<_> = own.collect();
+        assert_eq!(own.len(), 6, "{records:?}");
+        let same = |record: &&&Value| record["workload"]["container_id"] == container.as_str();
+        assert_eq!(own.iter().filter(same).count(), 6);
+        assert_eq!(own[0]["workload"]["runtime"], "containerd");
+    }
+    assert_eq!(records.exchanges.len(), 18, "and no other");
 }
 
 fn stage() -> Option<(Rig, Workload, Cgroup)> {

@@ -152,6 +152,34 @@ fn a_provider_that_fails_before_http() {
 }
 
 #[test]
+fn a_provider_that_goes_away_lets_open_streams_end() {
+    let going = |request: &Received| {
+        let answer = canned::events(STREAM);
+        if request.path() == "/0" {
+            return answer.then(Step::End(Ending::GoAway));
+        }
+        answer.paced(Duration::from_millis(20))
+    };
+    let Some((rig, host)) = stage(Provider::named("api.openai.com").behaves(going)) else { return };
+    let mut conversation = Conversation::new(Version::H2, "api.openai.com");
+    conversation.at_once = 8;
+    for n in (0..8).rev() {
+        conversation = conversation.asks(Request::post(&n.to_string(), &format!("/{n}"), "{}"));
+    }
+    let plan = Plan::of([conversation]);
+    let direct = Report::direct(&host, CLIENT.as_ref(), &plan).unwrap();
+    let (under_weir, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+
+    assert!(
+        direct.conversations[0].answers.iter().all(|answer| answer.end == End::Complete),
+        "{direct:?}"
+    );
+    assert_eq!(under_weir.conversations[0].answers, direct.conversations[0].answers);
+    assert!(run.records.exchanges.iter().all(|record| record["outcome"] == "complete"));
+    assert_eq!(run.records.exchanges.len(), 8);
+}
+
+#[test]
 fn a_certificate_nobody_trusts_is_the_clients_to_judge() {
     let stranger = Provider::named("api.openai.com").behaves(canned::openai).signed_by_a_stranger();
     let Some((rig, host)) = stage(stranger) else { return };
