@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use serde_json::json;
 
-use super::{Figures, Summary};
+use super::{Figures, Summary, Times};
 use crate::cli::Output;
 use crate::record::Verdict;
+
+const FIRST_BYTE: &str = "first byte ms p50 / p95";
+const TOTAL: &str = "total ms p50 / p95";
 
 /// Writes the summary. `headings` name the parts of each group.
 pub fn print(
@@ -44,13 +47,13 @@ fn print_text(summary: &Summary, headings: &[&str], to: &mut dyn Write) -> io::R
 }
 
 fn calls_table(summary: &Summary, headings: &[&str]) -> Table {
-    let columns = [
-        "calls", "errors", "in", "cached", "out", "cost $", "first byte p50", "p95", "total p50", "p95",
-    ];
+    let columns = ["calls", "errors", "in", "cached", "out", "cost $", FIRST_BYTE, TOTAL];
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─')));
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().chain(&columns).copied());
+    let names = headings.iter().map(Cell::new);
+    let titles = columns.map(|name| Cell::new(name).set_alignment(CellAlignment::Right));
+    table.set_header(names.chain(titles));
     for (group, figures) in &summary.groups {
         let names = group.0.iter().map(Cell::new);
         let numbers = numbers(figures)
@@ -61,7 +64,7 @@ fn calls_table(summary: &Summary, headings: &[&str]) -> Table {
     table
 }
 
-fn numbers(figures: &Figures) -> [String; 10] {
+fn numbers(figures: &Figures) -> [String; 8] {
     [
         figures.calls.to_string(),
         figures.errors.to_string(),
@@ -69,11 +72,17 @@ fn numbers(figures: &Figures) -> [String; 10] {
         figures.cached.to_string(),
         figures.output.to_string(),
         cost(figures),
-        milliseconds(figures.first_byte.percentile(50.0)),
-        milliseconds(figures.first_byte.percentile(95.0)),
-        milliseconds(figures.total.percentile(50.0)),
-        milliseconds(figures.total.percentile(95.0)),
+        spread(&figures.first_byte),
+        spread(&figures.total),
     ]
+}
+
+fn spread(times: &Times) -> String {
+    format!(
+        "{} / {}",
+        milliseconds(times.percentile(50.0)),
+        milliseconds(times.percentile(95.0))
+    )
 }
 
 fn cost(figures: &Figures) -> String {
@@ -98,9 +107,8 @@ fn dollars(nano: u64) -> String {
 
 fn milliseconds(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| match value {
-        small if small < 10.0 => format!("{small:.1} ms"),
-        large if large >= 10_000.0 => format!("{:.1} s", large / 1000.0),
-        middle => format!("{middle:.0} ms"),
+        small if small < 10.0 => format!("{small:.1}"),
+        large => format!("{large:.0}"),
     })
 }
 
