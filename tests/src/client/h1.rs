@@ -81,9 +81,12 @@ impl Wire {
                 return self.read_body(request, answer, body).await;
             }
         }
-        self.write_body(request).await?;
-        self.read_head(answer, false).await?;
-        self.read_body(request, answer, body).await
+        // A server that answers early may stop reading: its answer says why.
+        let written = self.write_body(request).await;
+        match self.read_head(answer, false).await {
+            Ok(()) => self.read_body(request, answer, body).await,
+            Err(unanswered) => Err(written.err().unwrap_or(unanswered)),
+        }
     }
 
     async fn write_body(&mut self, request: &Request) -> Result<(), Stop> {

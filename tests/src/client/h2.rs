@@ -89,10 +89,12 @@ async fn try_exchange(
         let interim = next_interim(&mut response, patience_ms).await?;
         answer.interim.extend(interim);
     }
-    if has_body {
-        write_body(request, &mut stream).await.map_err(|error| end_of_h2(&error))?;
-    }
-    let response = final_head(&mut response, answer, patience_ms).await?;
+    // A server that answers early may stop reading: its answer says why.
+    let written = if has_body { write_body(request, &mut stream).await } else { Ok(()) };
+    let response = match final_head(&mut response, answer, patience_ms).await {
+        Ok(response) => response,
+        Err(unanswered) => return Err(written.err().map_or(unanswered, |error| end_of_h2(&error))),
+    };
     answer.status = Some(response.status().as_u16());
     answer.headers = list(response.headers());
     let mut incoming = response.into_body();

@@ -58,7 +58,12 @@ pub(super) async fn serve(
         };
         match wire.write_answer(&answer).await? {
             Next::KeepAlive => {}
-            Next::Close => return wire.tls.shutdown().await,
+            Next::Close => {
+                wire.tls.shutdown().await?;
+                // Closing with unread bytes would destroy an answer that is on its way.
+                wait_for_close(wire.tls.get_ref().0).await;
+                return Ok(());
+            }
             Next::End(ending) => return wire.end(ending).await,
             Next::Echo(upgrade) => return websocket::echo(upgrade, wire.tls, wire.input).await,
         }

@@ -199,6 +199,28 @@ fn a_refusal_arrives_before_the_body_is_sent() {
 }
 
 #[test]
+fn an_early_answer_reaches_a_client_that_still_sends() {
+    for http in both_versions() {
+        let ask = Request::post("q", CHAT, varied(6 << 20));
+        let Some(rig) = rig() else { return };
+        rig.serve(Provider::named("api.openai.com").behaves(Refuses)).unwrap();
+        let host = rig.workload().unwrap();
+        let plan = Plan::of([Conversation::new(http, "api.openai.com").asks(ask)]);
+        let direct = Report::direct(&host, CLIENT.as_ref(), &plan).unwrap();
+        let (under_weir, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+
+        // How the rest of the body failed is up to chance; the answer is not.
+        assert_eq!(direct.answer("q").unwrap().status, Some(413), "{http:?} {direct:?}");
+        assert_eq!(under_weir.answer("q").unwrap().status, Some(413), "{http:?} {under_weir:?}");
+        let record = run.records.exchange().unwrap();
+        assert_eq!(
+            (&record["status"], &record["error"]["code"]),
+            (&413.into(), &"too_large".into())
+        );
+    }
+}
+
+#[test]
 fn a_body_above_the_limit_is_carried_and_marked() {
     let large = |_: &Received| Answer::json(varied(3 << 20));
     for http in both_versions() {

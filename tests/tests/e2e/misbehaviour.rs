@@ -130,8 +130,8 @@ fn a_stream_that_falls_silent() {
 
 #[test]
 fn a_provider_that_fails_before_http() {
-    use Manners::{GarbageAfterTls, GarbageBeforeTls, ResetBeforeTls};
-    for manners in [GarbageBeforeTls, ResetBeforeTls, GarbageAfterTls] {
+    use Manners::{GarbageAfterTls, GarbageBeforeTls, ResetBeforeTls, SilentBeforeTls};
+    for manners in [GarbageBeforeTls, ResetBeforeTls, GarbageAfterTls, SilentBeforeTls] {
         let Some((rig, host)) = stage(Provider::named("api.openai.com").manners(manners)) else {
             return;
         };
