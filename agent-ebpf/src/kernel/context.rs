@@ -8,7 +8,10 @@ use aya_ebpf::{
     },
     programs::SockAddrContext,
 };
-use weir_ebpf::abi::{Address, Endpoint, Origin};
+use weir_ebpf::{
+    abi::{Address, Endpoint, Origin, V4_MAPPED},
+    repeat::opaque,
+};
 
 use super::maps::NOTES;
 
@@ -30,7 +33,9 @@ impl Family for V4 {
     #[inline(always)]
     fn address(ctx: &SockAddrContext) -> Address {
         // SAFETY: the kernel gives a valid context; this field is readable in the `*4` hooks.
-        Address::v4(unsafe { (*ctx.sock_addr).user_ip4 }.to_ne_bytes())
+        let address = unsafe { (*ctx.sock_addr).user_ip4 };
+        // Opaque, or the compiler makes a call to memset and single bytes of the constant part.
+        Address::from_words([opaque(0), opaque(0), opaque(V4_MAPPED), address])
     }
 
     #[inline(always)]
@@ -56,12 +61,12 @@ impl Family for V6 {
                 (&raw const (*words)[3]).read_volatile(),
             ]
         };
-        Address::v6(from_words(words))
+        Address::from_words(words)
     }
 
     #[inline(always)]
     fn rewrite(ctx: &SockAddrContext, to: Endpoint) {
-        let words = to_words(to.address().bytes());
+        let words = to.address().words();
         // SAFETY: the fields are writable in the `*6` hooks, a word at a time.
         unsafe {
             let field = &raw mut (*ctx.sock_addr).user_ip6;
@@ -72,18 +77,6 @@ impl Family for V6 {
             (*ctx.sock_addr).user_port = u32::from(to.port().to_be());
         }
     }
-}
-
-#[inline(always)]
-pub(crate) fn from_words(words: [u32; 4]) -> [u8; 16] {
-    // SAFETY: same size, and any bits are valid in both.
-    unsafe { core::mem::transmute(words) }
-}
-
-#[inline(always)]
-fn to_words(bytes: [u8; 16]) -> [u32; 4] {
-    // SAFETY: same size, and any bits are valid in both.
-    unsafe { core::mem::transmute(bytes) }
 }
 
 #[inline(always)]
@@ -128,7 +121,7 @@ pub(crate) fn is_listening(ctx: &SockAddrContext, at: Endpoint) -> bool {
         tuple.__bindgen_anon_1.ipv4.dport = at.port().to_be();
         12
     } else {
-        tuple.__bindgen_anon_1.ipv6.daddr = to_words(at.address().bytes());
+        tuple.__bindgen_anon_1.ipv6.daddr = at.address().words();
         tuple.__bindgen_anon_1.ipv6.dport = at.port().to_be();
         36
     };
