@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::server::{Accepted, Acceptor};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::names::NameSet;
 use crate::record::Reason;
@@ -38,7 +37,7 @@ pub(super) enum Decision {
 }
 
 impl Hello {
-    pub(super) async fn read(socket: &mut TcpStream) -> Self {
+    pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut bytes = Vec::with_capacity(2048);
         let read = tokio::time::timeout(HELLO_PATIENCE, read_into(&mut bytes, socket)).await;
         Self { read: read.unwrap_or(Read::Late), bytes }
@@ -86,7 +85,7 @@ impl Hello {
     }
 }
 
-async fn read_into(bytes: &mut Vec<u8>, socket: &mut TcpStream) -> Read {
+async fn read_into(bytes: &mut Vec<u8>, socket: &mut (impl AsyncRead + Unpin)) -> Read {
     let mut acceptor = Acceptor::default();
     loop {
         let before = bytes.len();
@@ -128,3 +127,6 @@ fn offer(alpn: Option<&[Vec<u8>]>) -> Option<Offer> {
         (false, false) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
