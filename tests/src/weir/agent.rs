@@ -31,6 +31,24 @@ pub struct Agent<'a> {
 impl<'a> Agent<'a> {
     /// Starts it and waits until it captures. `more` is YAML below `capture`.
     pub fn start(rig: &Rig, host: &'a Workload, cgroup: &'a Cgroup, more: &str) -> Result<Self> {
+        let command = host.command(binary()?);
+        Self::start_as(command, rig, host, cgroup, more)
+    }
+
+    /// The same, itself in the cgroup that it captures.
+    pub fn start_inside(rig: &Rig, host: &'a Workload, cgroup: &'a Cgroup) -> Result<Self> {
+        let mut command = host.command(binary()?);
+        cgroup.adopt(&mut command)?;
+        Self::start_as(command, rig, host, cgroup, "")
+    }
+
+    fn start_as(
+        mut command: Command,
+        rig: &Rig,
+        host: &'a Workload,
+        cgroup: &'a Cgroup,
+        more: &str,
+    ) -> Result<Self> {
         let base =
             host.directory().join(format!("agent-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         let config = base.with_extension("yaml");
@@ -44,7 +62,6 @@ impl<'a> Agent<'a> {
         );
         fs::write(&config, yaml).context("write the configuration")?;
         let roots = base.with_extension("pem");
-        let mut command = host.command(binary()?);
         command.arg("agent").arg("--config").arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(File::create(base.with_extension("stderr"))?);

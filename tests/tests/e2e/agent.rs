@@ -182,6 +182,56 @@ fn pods_with_networks_of_their_own_are_told_apart() {
     assert_eq!(records.exchanges.len(), 18, "and no other");
 }
 
+#[test]
+fn nobody_borrows_the_agent() {
+    let Some((rig, host, cgroup)) = stage() else { return };
+    let mut agent = Agent::start(&rig, &host, &cgroup, "").unwrap();
+    // A process that was not captured, but knows where the agent listens.
+    let connect = format!("api.openai.com:443:127.0.0.1:{}", listening_port(&host));
+    let url = "https://api.openai.com/v1/models";
+    let curl = ["-sSk", "--max-time", "10", "--connect-to", &connect, url];
+    let output = host.command("curl").args(curl).output().unwrap();
+    agent.signal(Signal::SIGTERM).unwrap();
+    agent.ended().unwrap();
+
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(rig.received().is_empty(), "nothing reached the provider");
+    assert!(agent.records().unwrap().exchanges.is_empty());
+}
+
+#[test]
+fn an_agent_inside_what_it_captures_does_not_capture_itself() {
+    let Some((rig, host, cgroup)) = stage() else { return };
+    let mut agent = Agent::start_inside(&rig, &host, &cgroup).unwrap();
+    for http in both_versions() {
+        let ask = Conversation::new(http, "api.openai.com").asks(Request::post("q", CHAT, "{}"));
+        let report = agent.carry_out(CLIENT, &Plan::of([ask])).unwrap();
+        assert_eq!(report.answer("q").unwrap().status, Some(200));
+        assert!(!is_direct(&report));
+    }
+    agent.signal(Signal::SIGTERM).unwrap();
+    assert!(agent.ended().unwrap().success());
+    assert_eq!(
+        agent.records().unwrap().connections.len(),
+        2,
+        "its own connections are not among them"
+    );
+}
+
+/// Where somebody listens on 127.0.0.1 of this host.
+fn listening_port(host: &Workload) -> u16 {
+    let table =
+        host.namespace().enter(|| Ok(std::fs::read_to_string("/proc/thread-self/net/tcp")?));
+    let table = table.unwrap();
+    // Columns: number, local address, remote address, state; 0A is LISTEN.
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listener = lines.filter(|words| words.get(3) == Some(&"0A")).find_map(|words| {
+        let port = words[1].strip_prefix("0100007F:")?;
+        u16::from_str_radix(port, 16).ok()
+    });
+    listener.expect("the agent listens here")
+}
+
 fn stage() -> Option<(Rig, Workload, Cgroup)> {
     let rig = rig()?;
     rig.serve(Provider::named("api.openai.com").behaves(canned::openai)).unwrap();

@@ -140,6 +140,56 @@ fn any_answer_arrives_as_it_was_written() {
 }
 
 #[test]
+fn an_answer_may_be_cut_anywhere() {
+    const WHOLE: [&str; 4] = [
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"model\":\"\"}",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\ndata: [DONE]\n\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nX-T: 1\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    ];
+    let Some(rig) = rig() else { return };
+    let host = rig.workload().unwrap();
+    let cut = |request: &Received| {
+        let mut words = request.path().trim_start_matches('/').split('-');
+        let whole = WHOLE[words.next().unwrap().parse::<usize>().unwrap()];
+        let at: usize = words.next().unwrap().parse().unwrap();
+        let ending = if words.next() == Some("fin") { Ending::Fin } else { Ending::Close };
+        Answer::raw(vec![Step::Send(whole[..at].into()), Step::End(ending)])
+    };
+    rig.serve(Provider::named("api.openai.com").alpn(&["http/1.1"]).behaves(cut)).unwrap();
+    let mut targets = Vec::new();
+    for (n, whole) in WHOLE.iter().enumerate() {
+        for at in (0..=whole.len()).step_by(3).chain([whole.len()]) {
+            targets.extend(["fin", "close"].map(|ending| format!("/{n}-{at}-{ending}")));
+        }
+    }
+    let mut plan = Plan::of(targets.iter().map(|target| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: api.openai.com\r\n\r\n");
+        let one =
+            Conversation::new(Version::H1, "api.openai.com").does(Act::Send((&*request).into()));
+        one.does(Act::ReadToEnd)
+    }));
+    plan.at_once = 8;
+
+    let direct = Report::direct(&host, CLIENT.as_ref(), &plan).unwrap();
+    let (under_weir, run) = Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &plan).unwrap();
+
+    let mut wrong = Vec::new();
+    for (n, target) in targets.iter().enumerate() {
+        let (direct, under_weir) = (&direct.conversations[n], &under_weir.conversations[n]);
+        if (&direct.script, &direct.script_end) != (&under_weir.script, &under_weir.script_end) {
+            let (wanted, got) = (&direct.script_end, &under_weir.script_end);
+            wrong.push(format!(
+                "{target}: {got:?} {:?}, not {wanted:?} {:?}",
+                under_weir.script, direct.script
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), targets.len(), wrong.join("\n"));
+    one_record_each(&run, targets.len());
+}
+
+#[test]
 fn any_request_arrives_as_it_was_written() {
     let Some(rig) = rig() else { return };
     let host = rig.workload().unwrap();
