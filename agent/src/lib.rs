@@ -104,3 +104,10 @@ pub(crate) fn runtime(threads: Option<usize>) -> anyhow::Result<tokio::runtime::
     };
     builder.max_blocking_threads(16).enable_all().build().context("cannot start the runtime")
 }
+
+/// Runs `work` to its end. What blocks then (a resolver that does not answer) is not waited for.
+pub(crate) fn block_on<T>(runtime: tokio::runtime::Runtime, work: impl Future<Output = T>) -> T {
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}

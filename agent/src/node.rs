@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::descriptors;
 use crate::memory::Frugal;
 use crate::providers::Providers;
-use crate::{load_config, runtime, start_log};
+use crate::{block_on, load_config, runtime, start_log};
 
 pub fn run(arguments: &cli::Agent) -> anyhow::Result<ExitCode> {
     let config = load_config(arguments.config.as_deref())?;
@@ -29,7 +29,7 @@ pub fn run(arguments: &cli::Agent) -> anyhow::Result<ExitCode> {
     }
     descriptors::raise();
     let runtime = runtime(config.threads.map(std::num::NonZeroUsize::get))?;
-    runtime.block_on(serve(&config))
+    block_on(runtime, serve(&config))
 }
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {

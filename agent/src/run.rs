@@ -26,7 +26,7 @@ use crate::memory::Frugal;
 use crate::providers::Providers;
 use crate::report;
 use crate::trust::Trust;
-use crate::{load_config, runtime, start_log};
+use crate::{block_on, load_config, runtime, start_log};
 
 /// What the command left open may end by itself for so long.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -52,7 +52,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let descriptors = descriptors::raise();
     let scope = Scope::new()?;
     let runtime = runtime(Some(config.threads.map_or(1, std::num::NonZeroUsize::get)))?;
-    runtime.block_on(async {
+    block_on(runtime, async {
         let frugal = Frugal::begin();
         let authority = Arc::new(Authority::ephemeral(&Providers::new(&config).names())?);
         let trust = Trust::deliver(authority.root_pem(), &|name| std::env::var_os(name))

@@ -1,4 +1,5 @@
-//! Commands that only read: `weir validate`, `weir report`, `weir ca`. Knows files and how they are shown.
+//! Commands that show something and end: `weir validate`, `weir report`, `weir ca`, `weir doctor`. Knows files
+//! and how they are shown. `ca` makes the authority if there is none yet, so that its root can be delivered first.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -182,3 +182,26 @@ async fn an_offer_of_quic_is_withheld() {
     assert_eq!(read_exactly(&mut pair.client, expected.len()).await, expected);
     assert_eq!(pair.end().await.0, Finish::Reusable);
 }
+
+#[tokio::test]
+async fn a_body_above_the_limit_arrives_and_is_marked() {
+    let mut pair = Pair::start();
+    pair.ask("GET /v1/files/f/content HTTP/1.1\r\n\r\n", 4096).await;
+    let size = 3 << 20;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+    let total = head.len() + size;
+    let Pair { mut client, mut provider, relay, connection, records } = pair;
+    let writer = tokio::spawn(async move {
+        provider.write_all(head.as_bytes()).await.expect("the relay reads");
+        provider.write_all(&vec![b'x'; size]).await.expect("the relay reads");
+        provider
+    });
+    let mut bytes = vec![0; total];
+    client.read_exact(&mut bytes).await.expect("all of it");
+    let provider = writer.await.expect("the writer does not panic");
+    let pair = Pair { client, provider, relay, connection, records };
+    let (finish, records) = pair.end().await;
+    assert_eq!((finish, &records[0]["response_bytes"]), (Finish::Reusable, &size.into()));
+    assert_eq!(records[0]["unread"][0], "response: longer than observe.body_limit");
+    assert_eq!(records[0]["usage"], Value::Null);
+}
