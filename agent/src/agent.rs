@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -29,6 +27,7 @@ use crate::report::Summary;
 use crate::upstream::Upstream;
 
 mod distrust;
+mod resolve;
 mod terminator;
 
 use distrust::Distrust;
@@ -38,10 +37,6 @@ use terminator::Terminator;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Out of descriptors: some will be free again after this pause.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Start-up waits this long for the resolver.
-const FIRST_RESOLVE_PATIENCE: Duration = Duration::from_secs(1);
-const RESOLVES_AT_ONCE: usize = 8;
 
 pub(crate) struct Agent {
     pub(crate) capture: Capture,
@@ -98,7 +93,7 @@ impl Agent {
         agent.listen(&Netns::own()?).context("cannot listen in the agent's own network namespace")?;
         agent.serve(agent.clone().follow_events(events));
         agent.serve(agent.clone().sweep());
-        agent.serve(agent.clone().resolve_names(config.capture.resolve_interval));
+        agent.serve(resolve::now_and_then(agent.clone(), config.capture.resolve_interval));
         Ok(agent)
     }
 
@@ -191,39 +186,9 @@ impl Agent {
         }
     }
 
-    async fn resolve_names(self: Arc<Self>, interval: Duration) {
-        loop {
-            tokio::time::sleep(interval).await;
-            self.resolve_once().await;
-        }
-    }
-
-    /// Learns what the configured names resolve to, before the first program asks: answers that some cache
-    /// holds already never pass the kernel half. Bounded, because a resolver may be away.
+    /// Learns what the configured names resolve to, before the first program asks.
     pub(crate) async fn know_names(self: &Arc<Self>) {
-        let known = tokio::time::timeout(FIRST_RESOLVE_PATIENCE, self.resolve_once()).await;
-        if known.is_err() {
-            debug!("the resolver is slow; names that are cached elsewhere may be missed at first");
-        }
-    }
-
-    /// Learns the addresses that the configured names have now, by the system's own resolver.
-    async fn resolve_once(self: &Arc<Self>) {
-        let at_once = Arc::new(Semaphore::new(RESOLVES_AT_ONCE));
-        let mut lookups = JoinSet::new();
-        for name in self.accounting.providers.exact_names() {
-            let (agent, name, at_once) = (self.clone(), name.clone(), at_once.clone());
-            lookups.spawn(async move {
-                let _permit = at_once.acquire().await;
-                let Ok(addresses) = tokio::net::lookup_host((name.as_str(), 443)).await else { return };
-                for address in addresses {
-                    if let Err(problem) = agent.capture.learn(address.ip()) {
-                        warn!(%problem, "an address could not be learned");
-                    }
-                }
-            });
-        }
-        while lookups.join_next().await.is_some() {}
+        resolve::at_start(self).await;
     }
 
     /// What was seen so far.
