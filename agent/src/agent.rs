@@ -90,7 +90,9 @@ impl Agent {
             run: u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]),
             count: AtomicU64::new(0),
         });
-        agent.listen(&Netns::own()?).context("cannot listen in the agent's own network namespace")?;
+        agent
+            .listen(&Netns::own()?)
+            .context("cannot listen in the agent's own network namespace")?;
         agent.serve(agent.clone().follow_events(events));
         agent.serve(agent.clone().sweep());
         agent.serve(resolve::now_and_then(agent.clone(), config.capture.resolve_interval));

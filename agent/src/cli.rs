@@ -56,7 +56,12 @@ pub struct Run {
     #[arg(long = "extra-root", value_name = "FILE")]
     pub extra_roots: Vec<PathBuf>,
     /// The command and its arguments.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "CMD"
+    )]
     pub command: Vec<OsString>,
 }
 

@@ -163,7 +163,9 @@ impl Captured<'_> {
             received_bytes: AtomicU64::new(0),
         });
         let cgroup = self.origin.cgroup;
-        let end = intercept::serve(self.agent, self.socket, hello, lease, &connection, entry, cgroup).await;
+        let end =
+            intercept::serve(self.agent, self.socket, hello, lease, &connection, entry, cgroup)
+                .await;
         entry.ledger.exchanges = connection.exchanges.load(Ordering::Relaxed);
         entry.ledger.sent_bytes = connection.sent_bytes.load(Ordering::Relaxed);
         entry.ledger.received_bytes = connection.received_bytes.load(Ordering::Relaxed);
@@ -228,7 +230,8 @@ async fn end_client(mut socket: tokio_rustls::server::TlsStream<TcpStream>, end:
             if socket.shutdown().await.is_ok() {
                 let mut rest = [0; 1024];
                 let drain = async {
-                    while let Ok(count) = tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await
+                    while let Ok(count) =
+                        tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await
                         && count > 0
                     {}
                 };

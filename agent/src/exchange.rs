@@ -142,7 +142,8 @@ impl Exchange {
             self.connection.accounting.hash_key,
         );
         let decoder = Decoder::of(head.content_encoding);
-        self.response = Some(Tap::new(observer, decoder, self.connection.accounting.body_bytes_max));
+        self.response =
+            Some(Tap::new(observer, decoder, self.connection.accounting.body_bytes_max));
     }
 
     pub(crate) fn response_body(&mut self, data: &[u8]) {
@@ -223,7 +224,11 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = if self.connection.accounting.abandon.is_cancelled() { Outcome::Stopped } else { Outcome::ClientGone };
+        let outcome = if self.connection.accounting.abandon.is_cancelled() {
+            Outcome::Stopped
+        } else {
+            Outcome::ClientGone
+        };
         self.finish(outcome);
     }
 }

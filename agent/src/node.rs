@@ -42,8 +42,11 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     };
     let frugal = Frugal::begin();
     let own = OwnCgroup::settle(&captured)?;
-    let authority = Authority::open_or_create(&config.ca.directory, &Providers::new(config).names())
-        .with_context(|| format!("the certificate authority in {}", config.ca.directory.display()))?;
+    let authority =
+        Authority::open_or_create(&config.ca.directory, &Providers::new(config).names())
+            .with_context(|| {
+                format!("the certificate authority in {}", config.ca.directory.display())
+            })?;
     let records = config.records.file.as_deref();
     let agent = Agent::start(config, &captured, own.id, Arc::new(authority), records)?;
     agent.listen_for(&captured);
@@ -80,7 +83,8 @@ impl OwnCgroup {
             return Ok(Self { id: Some(capture::cgroup_id(&own)?), made: None });
         }
         let path = captured.join(format!("weir-agent-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make the cgroup {}", path.display()))?;
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot make the cgroup {}", path.display()))?;
         fs::write(path.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot move into the cgroup {}", path.display()))?;
         Ok(Self { id: Some(capture::cgroup_id(&path)?), made: Some((path, own)) })

@@ -23,7 +23,10 @@ impl Providers {
         });
         let own = config.providers.iter().flat_map(|provider| provider.hosts.iter().cloned());
         let extra = config.capture.names.iter().cloned();
-        Self { rules: built_in.chain(own).chain(extra).collect(), configured: config.providers.clone() }
+        Self {
+            rules: built_in.chain(own).chain(extra).collect(),
+            configured: config.providers.clone(),
+        }
     }
 
     pub(crate) fn names(&self) -> NameSet {

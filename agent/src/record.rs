@@ -195,9 +195,8 @@ macro_rules! word_of {
 word_of!(Verdict, Reason, Outcome);
 
 fn rfc3339<S: serde::Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-    let format = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-    );
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     let text = OffsetDateTime::from(*time).format(format).map_err(serde::ser::Error::custom)?;
     to.serialize_str(&text)
 }

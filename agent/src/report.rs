@@ -72,18 +72,21 @@ impl Summary {
             model.cloned().unwrap_or_else(|| record.operation.as_str().to_owned()),
         ]);
         let usage = record.usage.as_ref();
-        self.add(group, &Sample {
-            failed: record.outcome != Outcome::Complete && record.outcome != Outcome::Upgraded
-                || record.status.is_none_or(|status| status >= 400)
-                || record.error.is_some(),
-            input: record.total_input,
-            output: record.total_output,
-            cached: usage.map_or(0, |usage| usage.cache_read),
-            has_usage: usage.is_some(),
-            nanodollars: record.cost.nanodollars,
-            first_byte_ms: record.timings.first_byte_ms,
-            total_ms: record.timings.total_ms,
-        });
+        self.add(
+            group,
+            &Sample {
+                failed: record.outcome != Outcome::Complete && record.outcome != Outcome::Upgraded
+                    || record.status.is_none_or(|status| status >= 400)
+                    || record.error.is_some(),
+                input: record.total_input,
+                output: record.total_output,
+                cached: usage.map_or(0, |usage| usage.cache_read),
+                has_usage: usage.is_some(),
+                nanodollars: record.cost.nanodollars,
+                first_byte_ms: record.timings.first_byte_ms,
+                total_ms: record.timings.total_ms,
+            },
+        );
     }
 
     pub fn add(&mut self, group: Group, sample: &Sample) {

@@ -159,7 +159,8 @@ impl Scope {
         let parent = capture::cgroup2_mount()?;
         sweep(&parent);
         let path = parent.join(format!("{SCOPE_PREFIX}{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make the cgroup {}", path.display()))?;
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot make the cgroup {}", path.display()))?;
         Ok(Self { path, parent })
     }
 

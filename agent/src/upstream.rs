@@ -151,8 +151,12 @@ impl Upstream {
         name: &ServerName<'static>,
         offer: Offer,
     ) -> Result<Lease, Refusal> {
-        let mut key =
-            Key { netns: netns.cookie(), name: name.clone(), port: destination.port(), alpn: Alpn::H2 };
+        let mut key = Key {
+            netns: netns.cookie(),
+            name: name.clone(),
+            port: destination.port(),
+            alpn: Alpn::H2,
+        };
         for alpn in offer.accepts() {
             key.alpn = *alpn;
             if let Some(carrier) = self.take_idle(&key) {
@@ -186,7 +190,8 @@ impl Upstream {
         let late = || io::Error::from(io::ErrorKind::TimedOut);
         let connect = tokio::time::timeout(self.connect_timeout, dial(netns, destination));
         let socket = connect.await.unwrap_or_else(|_| Err(late())).map_err(Refusal::Unreachable)?;
-        let config = &self.configs.iter().find(|(kind, _)| *kind == offer).unwrap_or(&self.configs[0]).1;
+        let config =
+            &self.configs.iter().find(|(kind, _)| *kind == offer).unwrap_or(&self.configs[0]).1;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name.clone(), socket);
         match tokio::time::timeout(self.connect_timeout, handshake).await {
             Ok(Ok(stream)) => Ok(stream),

@@ -27,7 +27,8 @@ impl Terminator {
         config.send_half_rtt_data = false;
         let with = |alpn: Alpn| {
             let mut config = config.clone();
-            config.alpn_protocols = alpn.as_str().map(|name| name.as_bytes().to_vec()).into_iter().collect();
+            config.alpn_protocols =
+                alpn.as_str().map(|name| name.as_bytes().to_vec()).into_iter().collect();
             Arc::new(config)
         };
         Ok(Self { h2: with(Alpn::H2), h1: with(Alpn::H1), plain: with(Alpn::Absent) })

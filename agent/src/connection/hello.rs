@@ -30,7 +30,10 @@ enum Read {
 }
 
 pub(super) enum Decision {
-    Intercept { name: ServerName<'static>, offer: Offer },
+    Intercept {
+        name: ServerName<'static>,
+        offer: Offer,
+    },
     Pass(Reason),
     /// The client left before it said anything.
     Drop,

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::StartHandshake;
 
 use super::hello::Hello;
-use super::{Agent, Connection, Entry, End, Reason, Side, Verdict, end_client};
+use super::{Agent, Connection, End, Entry, Reason, Side, Verdict, end_client};
 use crate::exchange::{h1, h2};
 use crate::upstream::{Carrier, Lease};
 

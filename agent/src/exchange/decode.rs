@@ -26,7 +26,9 @@ impl Decoder {
         let Some(coding) = content_encoding else { return Self::Identity };
         match coding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Self::Identity,
-            "gzip" | "x-gzip" => Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new()))),
+            "gzip" | "x-gzip" => {
+                Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new())))
+            }
             "deflate" => Self::Deflate(Box::new(flate2::write::ZlibDecoder::new(Vec::new()))),
             "br" => {
                 let decoder = brotli_decompressor::DecompressorWriter::new(Vec::new(), 4096);
@@ -40,11 +42,9 @@ impl Decoder {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         match self {
             Self::Blind(why) => Some(why),
-            Self::Identity
-            | Self::Gzip(_)
-            | Self::Deflate(_)
-            | Self::Brotli(_)
-            | Self::Zstd(_) => None,
+            Self::Identity | Self::Gzip(_) | Self::Deflate(_) | Self::Brotli(_) | Self::Zstd(_) => {
+                None
+            }
         }
     }
 
@@ -74,7 +74,11 @@ impl Decoder {
     }
 }
 
-fn write_step<W: Write>(decoder: &mut W, step: &[u8], drain: impl FnOnce(&mut W)) -> io::Result<()> {
+fn write_step<W: Write>(
+    decoder: &mut W,
+    step: &[u8],
+    drain: impl FnOnce(&mut W),
+) -> io::Result<()> {
     let outcome = decoder.write_all(step).and_then(|()| decoder.flush());
     drain(decoder);
     outcome

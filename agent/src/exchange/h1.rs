@@ -348,7 +348,9 @@ impl Relay<'_> {
                         Stopped::Done | Stopped::SourceEnded(_) | Stopped::Ambiguous(_) => continue,
                     }
                 }
-                Ok(Some(response)) => return Poll::Ready(self.begin(&response, provider, exchange)),
+                Ok(Some(response)) => {
+                    return Poll::Ready(self.begin(&response, provider, exchange));
+                }
                 Ok(None) if provider.held().len() < HEAD_BYTES_MAX => {}
                 Ok(None) => {
                     return Poll::Ready(Some(Ended::Unreadable("response head too long")));

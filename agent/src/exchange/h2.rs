@@ -82,7 +82,9 @@ pub(crate) async fn serve<C: Stream + 'static>(
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .data_frame_budget(SMALL_FRAMES_BUDGET)
-        .max_concurrent_streams(provider.send.current_max_send_streams().min(u32::MAX as usize) as u32)
+        .max_concurrent_streams(
+            provider.send.current_max_send_streams().min(u32::MAX as usize) as u32
+        )
         .handshake::<C, Bytes>(client)
         .await;
     let mut client = match handshake {

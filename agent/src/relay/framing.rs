@@ -183,14 +183,19 @@ impl Chunk {
                     size => Self::Data(size),
                 };
             }
-            (SizeLine::CarriageReturn, _) => return Err(Ambiguous("a bare CR in a chunk-size line")),
+            (SizeLine::CarriageReturn, _) => {
+                return Err(Ambiguous("a bare CR in a chunk-size line"));
+            }
             (SizeLine::Digits, b'\r') if *digits > 0 => *state = SizeLine::CarriageReturn,
             (SizeLine::Extension, b'\r') => *state = SizeLine::CarriageReturn,
             (SizeLine::Digits, b';' | b' ' | b'\t') if *digits > 0 => *state = SizeLine::Extension,
-            (SizeLine::Extension, b'\n') => return Err(Ambiguous("a bare LF in a chunk-size line")),
+            (SizeLine::Extension, b'\n') => {
+                return Err(Ambiguous("a bare LF in a chunk-size line"));
+            }
             (SizeLine::Extension, _) => {}
             (SizeLine::Digits, _) => {
-                let digit = (byte as char).to_digit(16).ok_or(Ambiguous("a chunk size is not hex"))?;
+                let digit =
+                    (byte as char).to_digit(16).ok_or(Ambiguous("a chunk size is not hex"))?;
                 if *digits == 15 {
                     return Err(Ambiguous("a chunk size is too large"));
                 }

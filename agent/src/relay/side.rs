@@ -23,9 +23,7 @@ thread_local! {
 }
 
 fn take_buffer() -> Vec<u8> {
-    BUFFERS
-        .with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
 }
 
 fn give_buffer(mut buffer: Vec<u8>) {

@@ -138,9 +138,10 @@ impl Workload {
     /// The most telling name that is known.
     fn name(&self) -> String {
         let pod = self.pod_uid.as_ref().map(|uid| format!("pod {uid}"));
-        let container = self.container_id.as_ref().map(|id| {
-            format!("container {}", id.get(..12).unwrap_or(id))
-        });
+        let container = self
+            .container_id
+            .as_ref()
+            .map(|id| format!("container {}", id.get(..12).unwrap_or(id)));
         pod.or(container)
             .or_else(|| self.unit.clone())
             .or_else(|| self.exe.clone())

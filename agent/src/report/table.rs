@@ -78,11 +78,7 @@ fn numbers(figures: &Figures) -> [String; 8] {
 }
 
 fn spread(times: &Times) -> String {
-    format!(
-        "{} / {}",
-        milliseconds(times.percentile(50.0)),
-        milliseconds(times.percentile(95.0))
-    )
+    format!("{} / {}", milliseconds(times.percentile(50.0)), milliseconds(times.percentile(95.0)))
 }
 
 fn cost(figures: &Figures) -> String {
@@ -106,10 +102,13 @@ fn dollars(nano: u64) -> String {
 }
 
 fn milliseconds(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| match value {
-        small if small < 10.0 => format!("{small:.1}"),
-        large => format!("{large:.0}"),
-    })
+    value.map_or_else(
+        || "-".into(),
+        |value| match value {
+            small if small < 10.0 => format!("{small:.1}"),
+            large => format!("{large:.0}"),
+        },
+    )
 }
 
 fn as_json(summary: &Summary, headings: &[&str]) -> serde_json::Value {

@@ -36,16 +36,19 @@ fn summary() -> Summary {
     let mut summary = Summary::default();
     let group = |model: &str| Group(vec!["openai".into(), model.into()]);
     for total_ms in [12.5, 8.04] {
-        summary.add(group("gpt-4o"), &Sample {
-            input: Some(20),
-            output: Some(5),
-            cached: 4,
-            has_usage: true,
-            nanodollars: Some(1_500),
-            first_byte_ms: Some(3.0),
-            total_ms,
-            ..Sample::default()
-        });
+        summary.add(
+            group("gpt-4o"),
+            &Sample {
+                input: Some(20),
+                output: Some(5),
+                cached: 4,
+                has_usage: true,
+                nanodollars: Some(1_500),
+                first_byte_ms: Some(3.0),
+                total_ms,
+                ..Sample::default()
+            },
+        );
     }
     summary.add(group("models"), &Sample { failed: true, ..Sample::default() });
     summary.pass(Passage {

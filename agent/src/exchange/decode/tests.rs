@@ -67,7 +67,9 @@ fn a_stream_is_decoded_as_it_comes() {
 
 #[test]
 fn what_cannot_be_decoded_is_said() {
-    for (coding, bytes) in [("gzip", &b"this is not gzip"[..]), ("br", &[0xff; 64]), ("zstd", &[7; 64])] {
+    for (coding, bytes) in
+        [("gzip", &b"this is not gzip"[..]), ("br", &[0xff; 64]), ("zstd", &[7; 64])]
+    {
         let mut decoder = Decoder::of(Some(coding));
         decoder.push(bytes, &mut |_| {});
         assert_eq!(decoder.problem(), Some("content coding is broken"), "{coding}");

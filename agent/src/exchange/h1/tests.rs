@@ -77,7 +77,10 @@ async fn every_byte_arrives_whatever_the_pieces() {
         let (finish, records) = pair.end().await;
         assert_eq!((finish, records.len()), (Finish::Reusable, 2), "pieces of {piece}");
         assert_eq!(records[1]["outcome"], "complete");
-        assert_eq!((&records[1]["request_bytes"], &records[1]["response_bytes"]), (&5.into(), &5.into()));
+        assert_eq!(
+            (&records[1]["request_bytes"], &records[1]["response_bytes"]),
+            (&5.into(), &5.into())
+        );
     }
 }
 
@@ -176,7 +179,8 @@ async fn an_upgraded_connection_is_carried() {
 async fn an_offer_of_quic_is_withheld() {
     let mut pair = Pair::start();
     pair.ask("GET /v1/models HTTP/1.1\r\n\r\n", 4096).await;
-    let answer = "HTTP/1.1 200 OK\r\nA: 1\r\nAlt-Svc: h3=\":443\"; ma=86400\r\nContent-Length: 2\r\n\r\n[]";
+    let answer =
+        "HTTP/1.1 200 OK\r\nA: 1\r\nAlt-Svc: h3=\":443\"; ma=86400\r\nContent-Length: 2\r\n\r\n[]";
     pair.provider.write_all(answer.as_bytes()).await.expect("the relay reads");
     let expected = "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 2\r\n\r\n[]";
     assert_eq!(read_exactly(&mut pair.client, expected.len()).await, expected);

@@ -99,9 +99,7 @@ fn refuse(
 /// How the connection ended, if it is the connection and not the stream that failed.
 fn broken(problem: &h2::Error) -> Option<End> {
     if problem.is_io() {
-        let cut = problem
-            .get_io()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof);
+        let cut = problem.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof);
         return Some(if cut { End::Cut } else { End::Reset });
     }
     (problem.is_go_away() && !problem.is_reset()).then_some(End::Clean)

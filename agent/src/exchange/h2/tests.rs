@@ -49,7 +49,8 @@ impl Pair {
     async fn ask(
         &mut self,
         whole: bool,
-    ) -> (h2::client::ResponseFuture, SendStream<Bytes>, Request<RecvStream>, SendResponse<Bytes>) {
+    ) -> (h2::client::ResponseFuture, SendStream<Bytes>, Request<RecvStream>, SendResponse<Bytes>)
+    {
         let request = Request::post("https://api.openai.com/v1/files").body(()).expect("a request");
         let mut client = self.client.clone().ready().await.expect("the relay takes requests");
         let (response, send) = client.send_request(request, whole).expect("the relay is there");
@@ -109,7 +110,10 @@ async fn bodies_interim_answers_and_trailers_pass_both_ways() {
     let (finish, records) = pair.end().await;
     assert_eq!((finish, records.len()), (Finish::Reusable, 1));
     assert_eq!((&records[0]["outcome"], &records[0]["http"]), (&"complete".into(), &"h2".into()));
-    assert_eq!((&records[0]["request_bytes"], &records[0]["response_bytes"]), (&5.into(), &5.into()));
+    assert_eq!(
+        (&records[0]["request_bytes"], &records[0]["response_bytes"]),
+        (&5.into(), &5.into())
+    );
 }
 
 #[tokio::test]

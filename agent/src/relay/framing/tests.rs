@@ -6,7 +6,11 @@ fn header<'a>(name: &'a str, value: &'a str) -> Header<'a> {
 }
 
 /// Follows `bytes` cut into pieces of `piece` bytes: (body data, bytes of the message) or why not.
-fn follow(start: &Framing, bytes: &[u8], piece: usize) -> Result<(Vec<u8>, usize, bool), Ambiguous> {
+fn follow(
+    start: &Framing,
+    bytes: &[u8],
+    piece: usize,
+) -> Result<(Vec<u8>, usize, bool), Ambiguous> {
     let mut framing = start.clone();
     let (mut body, mut consumed) = (Vec::new(), 0);
     for part in bytes.chunks(piece) {
@@ -25,7 +29,11 @@ fn check_chunked(bytes: &str, expected: Result<(&str, usize), &'static str>) {
         let found = follow(&Framing::Chunked(Chunk::START), bytes.as_bytes(), piece);
         match (&found, expected) {
             (Ok((body, consumed, true)), Ok((text, length))) => {
-                assert_eq!((body.as_slice(), *consumed), (text.as_bytes(), length), "pieces of {piece}");
+                assert_eq!(
+                    (body.as_slice(), *consumed),
+                    (text.as_bytes(), length),
+                    "pieces of {piece}"
+                );
             }
             (Err(Ambiguous(why)), Err(reason)) => assert_eq!(*why, reason),
             _ => panic!("{found:?} is not {expected:?} in pieces of {piece}"),
