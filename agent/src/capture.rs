@@ -11,9 +11,10 @@ mod probe;
 mod programs;
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Context as _;
@@ -87,7 +88,22 @@ pub struct Capture {
     ring: Mutex<Option<events::Ring>>,
     names: Names,
     kernel_dns: bool,
+    listened: Mutex<HashMap<NetnsCookie, Listened>>,
     programs: Mutex<Programs>,
+}
+
+/// Where there are listeners, and what the kernel half is told about them.
+struct Listened {
+    netns: Netns,
+    port: u16,
+    has_v6: bool,
+}
+
+impl Listened {
+    fn entry(&self) -> Listener {
+        let ipv6 = self.has_v6 && self.netns.reaches_ipv6();
+        Listener { port: self.port, ipv6: u8::from(ipv6), zero: [0; 5] }
+    }
 }
 
 impl Capture {
@@ -109,6 +125,7 @@ impl Capture {
             ring: Mutex::new(Some(ring)),
             names: Names::new(&settings.names),
             kernel_dns: programs.kernel_dns(),
+            listened: Mutex::default(),
             programs: Mutex::new(programs),
         })
     }
@@ -132,17 +149,39 @@ impl Capture {
 
     /// A pair of listeners exists there now, on this port.
     pub fn listening(&self, listeners: &Listeners) -> anyhow::Result<()> {
-        let listener = Listener {
+        let listened = Listened {
+            netns: listeners.netns().clone(),
             port: listeners.port(),
-            ipv6: u8::from(listeners.reaches_ipv6()),
-            zero: [0; 5],
+            has_v6: listeners.v6.is_some(),
         };
-        self.maps.listening(listeners.netns().cookie(), listener)
+        self.maps.listening(listened.netns.cookie(), listened.entry())?;
+        self.listened().insert(listened.netns.cookie(), listened);
+        Ok(())
     }
 
-    /// Nobody listens there any more. The kernel notices by itself; this frees the entry.
+    /// Nobody listens there any more. The kernel notices by itself; this frees what is kept of it.
     pub fn not_listening(&self, netns: NetnsCookie) {
         self.maps.not_listening(netns);
+        self.listened().remove(&netns);
+    }
+
+    /// To be called now and then: looks again where IPv6 leads anywhere, and tells the namespaces with listeners in which
+    /// nobody lives any more. Those listeners should be closed, and `not_listening` called: a listener keeps its
+    /// namespace alive.
+    pub fn look_around(&self) -> anyhow::Result<Vec<NetnsCookie>> {
+        let inhabited = netns::inhabited();
+        let mut deserted = Vec::new();
+        for (cookie, listened) in self.listened().iter() {
+            self.maps.listening(*cookie, listened.entry())?;
+            if !listened.netns.is_inhabited(&inhabited) {
+                deserted.push(*cookie);
+            }
+        }
+        Ok(deserted)
+    }
+
+    fn listened(&self) -> MutexGuard<'_, HashMap<NetnsCookie, Listened>> {
+        self.listened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A fail mode for one cgroup, by its id; `None` goes back to the one of the settings.

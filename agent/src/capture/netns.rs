@@ -1,10 +1,14 @@
 //! Network namespaces: a handle, its cookie, and sockets made inside. Knows how to enter one; knows nothing of capture.
 
 use std::{
-    fs::File,
+    collections::HashSet,
+    fs::{self, File},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     sync::{
         Arc, OnceLock,
         mpsc::{Sender, channel},
@@ -62,6 +66,19 @@ impl Netns {
         self.cookie
     }
 
+    /// Whether IPv6 leads anywhere from there, now.
+    #[must_use]
+    pub fn reaches_ipv6(&self) -> bool {
+        self.run(has_ipv6_here).unwrap_or(false)
+    }
+
+    /// Whether any process lives there. Sockets keep a namespace alive, also our listeners: without this question a
+    /// namespace would stay for as long as the agent does.
+    pub(super) fn is_inhabited(&self, inhabited: &HashSet<u64>) -> bool {
+        let Some(entrance) = &self.entrance else { return true };
+        entrance.metadata().is_ok_and(|metadata| inhabited.contains(&metadata.ino()))
+    }
+
     /// A TCP socket of the family of `peer`, non-blocking and not yet connected.
     pub fn socket(&self, peer: IpAddr) -> io::Result<OwnedFd> {
         let domain = if peer.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
@@ -87,6 +104,15 @@ impl Netns {
             Some(entrance) => enter(entrance, job),
         }
     }
+}
+
+/// The network namespaces that processes live in, by inode. Reads one link per process.
+pub(super) fn inhabited() -> HashSet<u64> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    // Fails for what is no process, and for one that is gone.
+    processes
+        .filter_map(|entry| Some(fs::metadata(entry.path().join("ns/net")).ok()?.ino()))
+        .collect()
 }
 
 /// 127.0.0.1 and `::1` of one network namespace, on the same port, non-blocking.
@@ -115,13 +141,13 @@ impl Listeners {
     /// "unreachable" at once, and the application goes on to the next address.
     #[must_use]
     pub fn reaches_ipv6(&self) -> bool {
-        self.v6.is_some() && self.netns.run(has_ipv6_here).unwrap_or(false)
+        self.v6.is_some() && self.netns.reaches_ipv6()
     }
 }
 
 /// Any address of global scope (`00`). Link-local ones lead to no provider.
 fn has_ipv6_here() -> bool {
-    let addresses = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+    let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
     addresses.lines().any(|line| line.split_ascii_whitespace().nth(3) == Some("00"))
 }
 

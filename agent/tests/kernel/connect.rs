@@ -326,6 +326,35 @@ fn without_ipv6_the_kernels_own_answer_stands() {
 }
 
 #[test]
+fn ipv6_that_comes_later_is_noticed() {
+    if !may_run() {
+        return;
+    }
+    let place = Place::on(crate::place::Namespace::new(&["192.0.2.10/32"]), |_| {});
+    place.namespace.add("2001:db8::99/128");
+    place.capture.look_around().unwrap();
+    let said = place.run(|| dial(PROVIDER_V6, 443));
+    assert!(said.starts_with("[2001:db8::10]:443 "), "{said}");
+}
+
+#[test]
+fn a_namespace_that_everyone_left_is_told() {
+    if !may_run() {
+        return;
+    }
+    let place = Place::new();
+    assert_eq!(place.capture.look_around().unwrap(), [place.netns()], "no process lives there");
+    let mut tenant =
+        place.namespace.run(|| std::process::Command::new("sleep").arg("60").spawn().unwrap());
+    let around = place.capture.look_around().unwrap();
+    tenant.kill().unwrap();
+    tenant.wait().unwrap();
+    assert_eq!(around, []);
+    place.capture.not_listening(place.netns());
+    assert_eq!(place.capture.look_around().unwrap(), []);
+}
+
+#[test]
 fn two_namespaces_do_not_mix() {
     if !may_run() {
         return;

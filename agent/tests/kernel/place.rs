@@ -93,17 +93,15 @@ impl Namespace {
         let made = std::thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             ip(&["link", "set", "lo", "up"]);
-            for address in &addresses {
-                let family = if address.contains(':') { "-6" } else { "-4" };
-                let mut arguments = vec![family, "address", "add", address, "dev", "lo"];
-                if family == "-6" {
-                    arguments.push("nodad");
-                }
-                ip(&arguments);
-            }
+            addresses.iter().for_each(|address| add_here(address));
             File::open("/proc/thread-self/ns/net").unwrap()
         });
         Self { file: made.join().unwrap() }
+    }
+
+    /// One more address on loopback.
+    pub(crate) fn add(&self, address: &'static str) {
+        self.run(move || add_here(address));
     }
 
     pub(crate) fn netns(&self) -> Netns {
@@ -120,6 +118,15 @@ impl Namespace {
         .join()
         .unwrap()
     }
+}
+
+fn add_here(address: &str) {
+    let family = if address.contains(':') { "-6" } else { "-4" };
+    let mut arguments = vec![family, "address", "add", address, "dev", "lo"];
+    if family == "-6" {
+        arguments.push("nodad");
+    }
+    ip(&arguments);
 }
 
 fn ip(arguments: &[&str]) {
