@@ -156,7 +156,7 @@ impl Captured<'_> {
             accounting: Arc::clone(&self.agent.accounting),
             id: entry.ledger.connection.clone(),
             workload: Arc::clone(&entry.ledger.workload),
-            target: format!("{server_name} {}", self.origin.destination),
+            target: format!("{server_name} {}", lease.address),
             server_name,
             exchanges: AtomicU32::new(0),
             sent_bytes: AtomicU64::new(0),

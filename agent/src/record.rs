@@ -145,6 +145,7 @@ pub struct Ledger {
     pub detail: Option<String>,
     pub alpn: Option<String>,
     pub exchanges: u32,
+    /// Of a passed connection all bytes, of an intercepted one those of bodies.
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub duration_ms: f64,

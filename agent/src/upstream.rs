@@ -88,6 +88,8 @@ pub(crate) struct Lease {
     pub(crate) carrier: Carrier,
     pub(crate) alpn: Alpn,
     pub(crate) route: Route,
+    /// Where it leads; for a reused one not always where this client was going.
+    pub(crate) address: SocketAddr,
     key: Key,
 }
 
@@ -124,6 +126,7 @@ pub(crate) struct Upstream {
 
 struct Idle {
     carrier: Carrier,
+    address: SocketAddr,
     since: Instant,
 }
 
@@ -159,9 +162,9 @@ impl Upstream {
         };
         for alpn in offer.accepts() {
             key.alpn = *alpn;
-            if let Some(carrier) = self.take_idle(&key) {
+            if let Some((carrier, address)) = self.take_idle(&key) {
                 let route = Route { reused: true, connect: None };
-                return Ok(Lease { carrier, alpn: *alpn, route, key });
+                return Ok(Lease { carrier, alpn: *alpn, route, address, key });
             }
         }
         let started = Instant::now();
@@ -177,7 +180,7 @@ impl Upstream {
             Alpn::H1 | Alpn::Absent => Carrier::H1(Box::new(Side::new(stream))),
         };
         let route = Route { reused: false, connect: Some(started.elapsed()) };
-        Ok(Lease { carrier, alpn, route, key })
+        Ok(Lease { carrier, alpn, route, address: destination, key })
     }
 
     async fn dial(
@@ -203,20 +206,20 @@ impl Upstream {
 
     /// The client is done with it; the next one may use it.
     pub(crate) fn give_back(&self, lease: Lease) {
-        let Lease { carrier, key, .. } = lease;
+        let Lease { carrier, address, key, .. } = lease;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.entry(key).or_default();
         if kept.len() < IDLE_MAX {
-            kept.push(Idle { carrier, since: Instant::now() });
+            kept.push(Idle { carrier, address, since: Instant::now() });
         }
     }
 
-    fn take_idle(&self, key: &Key) -> Option<Carrier> {
+    fn take_idle(&self, key: &Key) -> Option<(Carrier, SocketAddr)> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.get_mut(key)?;
-        while let Some(Idle { mut carrier, since }) = kept.pop() {
+        while let Some(Idle { mut carrier, address, since }) = kept.pop() {
             if since.elapsed() < self.idle_timeout && carrier.is_alive() {
-                return Some(carrier);
+                return Some((carrier, address));
             }
         }
         None
