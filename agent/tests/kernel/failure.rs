@@ -139,6 +139,9 @@ impl Orphaned {
         let server = namespace.run(|| TcpListener::bind((PROVIDER, 443)).unwrap());
         server.set_nonblocking(true).unwrap();
         let orphaned = Self { cgroup, namespace, server };
+        // Whatever the loader finds out once, it finds out before the fork: a thread of another test that is doing so does
+        // not come along, and the child would wait for it.
+        drop(orphaned.attach(fail_mode, &orphaned.namespace.netns()));
         let (reader, writer) = nix::unistd::pipe().unwrap();
         // SAFETY: the child only loads programs, listens and waits.
         match unsafe { fork() }.unwrap() {
