@@ -29,6 +29,8 @@ pub enum Begin {
     ReadBody { interim: Vec<Interim>, allow_continue: bool },
     /// Answer at once and never read the body.
     AnswerNow(Answer),
+    /// Neither answer nor read: the client is held back until it leaves.
+    NeverRead,
 }
 
 /// An informational answer (1xx) before the real one.

@@ -55,6 +55,12 @@ impl Head {
 }
 
 impl Received {
+    /// A request whose body was not read.
+    #[must_use]
+    pub fn head_alone(head: Head) -> Self {
+        Self { head, body: Bytes::new(), chunked: false, trailers: Vec::new() }
+    }
+
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)

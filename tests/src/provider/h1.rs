@@ -38,9 +38,13 @@ pub(super) async fn serve(
         };
         let answer = match serving.behaviour.begin(&head) {
             Begin::AnswerNow(answer) => {
-                let request =
-                    Received { head, body: Bytes::new(), chunked: false, trailers: Vec::new() };
+                let request = Received::head_alone(head);
                 Exchange { request: providers.record(request), answer, body_read: false }
+            }
+            Begin::NeverRead => {
+                providers.record(Received::head_alone(head));
+                tokio::time::sleep(PATIENCE).await;
+                return Ok(());
             }
             Begin::ReadBody { interim, allow_continue } => {
                 for interim in &interim {

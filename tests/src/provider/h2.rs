@@ -92,13 +92,14 @@ async fn serve_stream(
     let is_head = head.method == "HEAD";
     let answer = match serving.behaviour.begin(&head) {
         Begin::AnswerNow(answer) => {
-            providers.record(Received {
-                head,
-                body: Bytes::new(),
-                chunked: false,
-                trailers: Vec::new(),
-            });
+            providers.record(Received::head_alone(head));
             answer
+        }
+        Begin::NeverRead => {
+            providers.record(Received::head_alone(head));
+            let gone = std::future::poll_fn(|cx| respond.poll_reset(cx));
+            let _ = tokio::time::timeout(PATIENCE, gone).await;
+            return Ok(None);
         }
         Begin::ReadBody { interim, allow_continue } => {
             for interim in &interim {

@@ -213,7 +213,8 @@ fn own_cgroup(text: &[u8]) -> Option<PathBuf> {
 }
 
 fn is_empty(cgroup: &Path) -> bool {
-    std::fs::read_to_string(cgroup.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
+    // Another run on this machine may have removed it already.
+    std::fs::read_to_string(cgroup.join("cgroup.procs")).map_or(true, |procs| procs.is_empty())
 }
 
 /// A call with a key and a prompt.

@@ -3,10 +3,12 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use weir_tests::client::{Conversation, End, Plan, Report, Request, Version};
 use weir_tests::received::sha256;
 use weir_tests::rig::wait_until;
-use weir_tests::{Answer, Provider, Received, Step, Weir};
+use weir_tests::{Answer, Begin, Behaviour, Head, Provider, Received, Step, Weir};
 
 use crate::{CLIENT, both_versions, rig};
 
@@ -149,6 +151,57 @@ fn a_client_that_does_not_read_holds_the_provider_back() {
             "{record:#}"
         );
     }
+}
+
+struct NeverReads;
+
+impl Behaviour for NeverReads {
+    fn begin(&self, _head: &Head) -> Begin {
+        Begin::NeverRead
+    }
+
+    fn answer(&self, _request: &Received) -> Answer {
+        Answer::empty(500)
+    }
+}
+
+#[test]
+fn a_provider_that_does_not_read_holds_the_client_back() {
+    const BODY_BYTES: usize = 32 << 20;
+    let Some(rig) = rig() else { return };
+    rig.serve(Provider::named("api.openai.com").behaves(NeverReads)).unwrap();
+    let host = rig.workload().unwrap();
+    for http in both_versions() {
+        let ask = Request::post("q", "/v1/chat/completions", vec![b'x'; BODY_BYTES]);
+        let plan =
+            Plan::of([Conversation::new(http, "api.openai.com").asks(ask)]).write(&host).unwrap();
+        let _ = rig.take_received();
+        let weir = Weir::on(&host, &rig);
+        let running =
+            weir.start(&[CLIENT, "plan", &plan.to_string_lossy()], Stdio::null()).unwrap();
+        let asked = wait_until(Duration::from_secs(30), || rig.received().len() == 1);
+        assert!(asked, "{}", running.stderr());
+        let pid = running.child.id();
+        wait_until_still(|| read_bytes(pid));
+        let held = memory_kib(pid);
+        // Weir passes the signal on, and the client dies of it.
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGTERM).unwrap();
+        let run = running.finish().unwrap();
+
+        assert!(held < 64 << 10, "{http:?}: weir holds {held} KiB");
+        let record = run.records.exchange().unwrap();
+        // On HTTP/1.1 the client's FIN stands behind bytes that nobody may read yet.
+        let unseen = http == Version::H1 && record["outcome"] == "stopped";
+        assert!(unseen || record["outcome"] == "client_gone", "{http:?} {record:#}");
+        let sent = record["request_bytes"].as_u64().unwrap();
+        assert!(sent > 0 && sent < BODY_BYTES as u64, "{http:?}: {sent} bytes went on");
+    }
+}
+
+/// What the process has read from anywhere so far.
+fn read_bytes(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
 }
 
 /// Once nothing moves any more, every buffer is as full as it gets.
