@@ -16,7 +16,7 @@ use nix::{
 };
 use weir::capture::{Capture, Event, FailMode, Listeners, Netns, Settings, cgroup_id};
 
-use crate::place::{Cgroup, Namespace, PROVIDER, PROVIDER_V6, Place, dial, may_run};
+use crate::place::{Cgroup, Namespace, PROVIDER, PROVIDER_V6, Place, alone, dial, may_run};
 
 #[test]
 fn open_a_dead_listener_lets_connections_go_direct() {
@@ -142,6 +142,7 @@ impl Orphaned {
         // Whatever the loader finds out once, it finds out before the fork: a thread of another test that is doing so does
         // not come along, and the child would wait for it.
         drop(orphaned.attach(fail_mode, &orphaned.namespace.netns()));
+        let _alone = alone();
         let (reader, writer) = nix::unistd::pipe().unwrap();
         // SAFETY: the child only loads programs, listens and waits.
         match unsafe { fork() }.unwrap() {
@@ -158,7 +159,10 @@ impl Orphaned {
             ForkResult::Parent { child } => {
                 drop(writer);
                 File::from(reader).read_exact(&mut [0]).unwrap();
-                assert!(orphaned.dial().starts_with("192.0.2.10:443 "));
+                let said = orphaned
+                    .cgroup
+                    .run_alone(Some(&orphaned.namespace.file), || dial(PROVIDER, 443));
+                assert!(said.starts_with("192.0.2.10:443 "), "{said}");
                 assert!(orphaned.server.accept().is_err(), "redirected while the agent lives");
                 kill(child, Signal::SIGKILL).unwrap();
                 waitpid(child, None).unwrap();

@@ -7,7 +7,10 @@ use std::{
     os::fd::AsFd as _,
     path::PathBuf,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -26,6 +29,13 @@ pub(crate) fn may_run() -> bool {
     let why = "needs root, to load programs and to make cgroups and network namespaces";
     writeln!(io::stderr(), "skipped: {name}: {why}").ok();
     false
+}
+
+/// One child at a time: it inherits what every other test has open, and would keep alive links and listeners that their
+/// test has dropped.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A scratch cgroup.
@@ -47,6 +57,12 @@ impl Cgroup {
     ///
     /// A process, because threads of one process share a cgroup.
     pub(crate) fn run(&self, netns: Option<&File>, job: impl FnOnce() -> String) -> String {
+        let _alone = alone();
+        self.run_alone(netns, job)
+    }
+
+    /// The same for who has the lock already.
+    pub(crate) fn run_alone(&self, netns: Option<&File>, job: impl FnOnce() -> String) -> String {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         // SAFETY: the child only makes system calls and allocates; the C library's allocator survives a fork.
         match unsafe { nix::unistd::fork() }.unwrap() {
