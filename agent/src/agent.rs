@@ -1,11 +1,11 @@
 //! The running agent: what all connections share, where it listens, and how it stops. Knows the parts and
 //! in which order they start and end; decides nothing about a connection.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,6 +35,8 @@ use terminator::Terminator;
 
 /// How often idle provider connections are looked over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Sweeps between two looks at who lives where, which reads every process of the machine.
+const LOOK_AROUND_EVERY: u32 = 12;
 /// Out of descriptors: some will be free again after this pause.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,7 +49,8 @@ pub(crate) struct Agent {
     pub(crate) distrust: Distrust,
     pub(crate) accounting: Arc<Accounting>,
     pub(crate) connect_timeout: Duration,
-    listening: Mutex<HashSet<NetnsCookie>>,
+    /// Where there are listeners, and what closes them.
+    listening: Mutex<HashMap<NetnsCookie, CancellationToken>>,
     connections: TaskTracker,
     services: TaskTracker,
     run: u32,
@@ -112,19 +115,42 @@ impl Agent {
 
     /// Listens in one network namespace; once is enough.
     pub(crate) fn listen(self: &Arc<Self>, netns: &Netns) -> anyhow::Result<()> {
-        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-        if !listening.insert(netns.cookie()) {
+        let mut listening = self.listening();
+        if listening.contains_key(&netns.cookie()) {
             return Ok(());
         }
         let listeners = netns.listen()?;
         self.capture.listening(&listeners)?;
-        drop(listening);
         debug!(netns = netns.cookie().0, port = listeners.port(), "listening");
+        let deserted = CancellationToken::new();
         for socket in std::iter::once(listeners.v4).chain(listeners.v6) {
             let accept = self.clone().accept(netns.clone(), socket);
-            self.serve(accept);
+            let deserted = deserted.clone();
+            self.serve(async move {
+                deserted.run_until_cancelled(accept).await;
+            });
         }
+        listening.insert(netns.cookie(), deserted);
         Ok(())
+    }
+
+    fn listening(&self) -> MutexGuard<'_, HashMap<NetnsCookie, CancellationToken>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes listeners where nobody lives any more: they alone would keep the namespace alive.
+    fn leave_deserted(&self) {
+        let deserted = match self.capture.look_around() {
+            Ok(deserted) => deserted,
+            Err(problem) => return warn!(%problem, "network namespaces could not be looked at"),
+        };
+        for cookie in deserted {
+            debug!(netns = cookie.0, "nobody lives there any more");
+            if let Some(deserted) = self.listening().remove(&cookie) {
+                deserted.cancel();
+            }
+            self.capture.not_listening(cookie);
+        }
     }
 
     async fn accept(self: Arc<Self>, netns: Netns, listener: TcpListener) {
@@ -179,9 +205,14 @@ impl Agent {
     }
 
     async fn sweep(self: Arc<Self>) {
+        let mut round: u32 = 0;
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             self.upstream.sweep();
+            round += 1;
+            if round.is_multiple_of(LOOK_AROUND_EVERY) {
+                self.leave_deserted();
+            }
             if self.connections.is_empty() {
                 memory::give_back();
             }
