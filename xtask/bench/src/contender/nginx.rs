@@ -1,10 +1,11 @@
 //! Debian's nginx as it would be set up by someone who wants it fast: one worker, connections to the provider kept.
 
-use super::process::{Process, ending_with_us};
+use super::process::{POLL, Process, START_MAX, ending_with_us};
 use crate::{measure, site, tls};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Start it; gives the master, and the ids of master and worker.
 pub(super) fn start(folder: &Path) -> Result<(Process, Vec<u32>)> {
@@ -16,7 +17,13 @@ pub(super) fn start(folder: &Path) -> Result<(Process, Vec<u32>)> {
     let mut command = ending_with_us(&program);
     command.arg("-p").arg(&folder).arg("-c").arg(&config);
     let master = Process::server("nginx", command, site::NGINX)?;
-    let workers = measure::children(master.id());
+    // The master listens before it has a worker.
+    let start = Instant::now();
+    let mut workers = measure::children(master.id());
+    while workers.is_empty() && start.elapsed() < START_MAX {
+        std::thread::sleep(POLL);
+        workers = measure::children(master.id());
+    }
     ensure!(workers.len() == 1, "nginx has {} workers", workers.len());
     let pids = std::iter::once(master.id()).chain(workers).collect();
     Ok((master, pids))

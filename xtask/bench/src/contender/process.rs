@@ -10,12 +10,12 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// A process that is not up by then will not come up.
-const START_MAX: Duration = Duration::from_secs(15);
+pub(super) const START_MAX: Duration = Duration::from_secs(15);
 
 /// How long a process may take to end by itself, and again after SIGTERM, before it is killed.
 const END_MAX: Duration = Duration::from_secs(5);
 
-const POLL: Duration = Duration::from_millis(10);
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 pub(crate) struct Process {
     name: &'static str,
