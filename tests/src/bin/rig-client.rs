@@ -3,17 +3,30 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::net::ToSocketAddrs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use weir_tests::client::{Family, Plan, carry_out, probe};
 
-const USAGE: &str = "rig-client plan FILE | connect|connect-nonblocking|connect-mapped ADDRESS | udp ADDRESS | say ADDRESS TEXT \
+const USAGE: &str = "rig-client [resolving NAME] plan FILE | connect|connect-nonblocking|connect-mapped ADDRESS | udp ADDRESS | say ADDRESS TEXT \
                      | race FILE FAMILY | turns HOST FAMILY";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        // As a program that resolves a name and later connects to an address it got.
+        ["resolving", name, ref then @ ..] => {
+            let found = (name, 443).to_socket_addrs().with_context(|| format!("resolve {name}"))?;
+            anyhow::ensure!(found.count() > 0, "{name} has no address");
+            run(then)
+        }
+        ref all => run(all),
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
     let report = match words[..] {
         ["plan", file] => serde_json::to_string(&plan(Path::new(file))?)?,
         ["connect", address] => {

@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::de::DeserializeOwned;
 use weir_tests::client::probe::{Attempt, Connected, Datagrams, Race};
-use weir_tests::client::{Conversation, Family, Plan, Request, Version};
+use weir_tests::client::{Conversation, Family, Plan, Report, Request, Version};
 use weir_tests::rig::AUTHORITY_NAME;
 use weir_tests::{Manners, Provider, Rig, Run, Weir, Workload, canned};
 
 use crate::turns::Turns;
-use crate::{CLIENT, rig};
+use crate::{CLIENT, both_versions, rig};
 
 const EPERM: i32 = 1;
 
@@ -131,14 +131,14 @@ fn a_foreign_name_on_a_provider_address_is_spliced() {
     let Some((rig, host)) = stage() else { return };
     let foreign = Provider::named("static.example.test").behaves(canned::foreign);
     rig.serve(foreign.at_address_of("api.openai.com")).unwrap();
-    for http in [Version::H1, Version::H2] {
-        let one = Conversation::new(http, "static.example.test").asks(Request::new(
-            "q",
-            "GET",
-            "/hello.txt",
-        ));
-        let (report, run) =
-            Weir::on(&host, &rig).carry_out(CLIENT.as_ref(), &Plan::of([one])).unwrap();
+    for http in both_versions() {
+        let ask = Request::new("q", "GET", "/hello.txt");
+        let one = Conversation::new(http, "static.example.test").asks(ask);
+        let plan = Plan::of([one]).write(&host).unwrap();
+        // A program that has asked for the provider's name, so that the address is known.
+        let command = [CLIENT, "resolving", "api.openai.com", "plan", &plan.to_string_lossy()];
+        let run = Weir::on(&host, &rig).run(&command).unwrap();
+        let report = Report::read(&run.stdout).unwrap();
 
         assert_eq!(report.answer("q").unwrap().body.text(), canned::FOREIGN_GREETING);
         assert_eq!(
@@ -275,8 +275,8 @@ fn what_is_no_tls_is_carried_untouched() {
     rig.serve(mail).unwrap();
     let host = rig.workload().unwrap();
     let address = SocketAddr::new(rig.addresses("api.openai.com")[0], 443).to_string();
-    let run =
-        Weir::on(&host, &rig).run(&[CLIENT, "say", &address, "EHLO example.test\r\n"]).unwrap();
+    let say = [CLIENT, "resolving", "api.openai.com", "say", &address, "EHLO example.test\r\n"];
+    let run = Weir::on(&host, &rig).run(&say).unwrap();
 
     let said: String = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(said, "220 mail.example.test ESMTP\r\n", "{}", run.stderr);
@@ -302,7 +302,7 @@ fn issuer_of_the_rig() -> String {
 }
 
 fn probe<T: DeserializeOwned>(host: &Workload, rig: &Rig, words: &[&str]) -> T {
-    let mut command = vec![CLIENT];
+    let mut command = vec![CLIENT, "resolving", "api.openai.com"];
     command.extend(words);
     let run: Run = Weir::on(host, rig).run(&command).unwrap();
     serde_json::from_slice(&run.stdout)
