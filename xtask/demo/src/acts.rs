@@ -92,12 +92,14 @@ pub(crate) fn all(arguments: &Arguments) -> Vec<Act> {
         Act {
             client: "curl",
             asks: "no LLM, same address",
+            // The address is the provider's for weir once its name was asked for.
             command: words(&[
-                "curl",
-                "--silent",
-                "--show-error",
-                "--verbose",
-                &format!("https://{FOREIGN}/hello.txt"),
+                "sh",
+                "-c",
+                &format!(
+                    "getent ahosts api.openai.com >/dev/null && \
+                     exec curl --silent --show-error --verbose https://{FOREIGN}/hello.txt"
+                ),
             ]),
             expected: Expected::Spliced { text: canned::FOREIGN_GREETING },
         },
