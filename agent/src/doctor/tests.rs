@@ -78,7 +78,7 @@ fn the_probe_proves_capture_and_leaves_nothing() {
         .collect();
     assert!(examination.able && failed.is_empty(), "{failed:#?}");
     let hooks = examination.findings.iter().filter(|finding| finding.group == Group::Hook);
-    assert_eq!(hooks.count(), 9);
+    assert_eq!(hooks.count(), 8);
     let probes = examination.findings.iter().filter(|finding| finding.group == Group::Probe);
     let names: Vec<&str> = probes.map(|finding| finding.name).collect();
     let expected = [
