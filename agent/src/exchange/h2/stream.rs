@@ -45,10 +45,8 @@ pub(super) async fn carry(
     let ended = poll_fn(|cx| stream.poll(cx)).await;
     match ended {
         Ended::Whole => {
-            if !stream.request.done {
-                // An early answer: nothing more of the request is wanted.
-                stream.respond.send_reset(Reason::NO_ERROR);
-            }
+            // After an early answer, dropping the stream tells the client that nothing more of its request is
+            // wanted, behind the answer. A reset by hand would throw away what of the answer is not out yet.
             exchange.close(Outcome::Complete);
             None
         }
