@@ -14,6 +14,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// In the provider's words, one a choice.
     pub finish_reasons: Vec<String>,
+    /// The same, each as what it means.
+    pub finish_classes: Vec<FinishClass>,
     /// Calls the client must run.
     pub tool_calls: Vec<ToolCall>,
     /// Calls the provider ran itself; `None` where the dialect does not say.
@@ -39,6 +41,8 @@ pub struct ProviderError {
     pub kind: Option<String>,
     pub code: Option<String>,
     pub class: ErrorClass,
+    /// How long the provider asks to wait, wherever it says so.
+    pub retry_after_ms: Option<u64>,
     #[serde(skip)]
     pub message: Option<Message>,
 }
@@ -56,6 +60,20 @@ impl Message {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Message(..)")
+    }
+}
+
+words! {
+    /// Why a model stopped.
+    FinishClass {
+        Stop = "stop",
+        Length = "length",
+        ToolCalls = "tool_calls",
+        ContentRefused = "content_refused",
+        /// The turn goes on when the caller says so.
+        Paused = "paused",
+        Error = "error",
+        Unknown = "unknown",
     }
 }
 

@@ -61,6 +61,9 @@ fn format(provider: Provider, method: &str, path: &str) -> (Dialect, Operation) 
             Some("converse" | "converse-stream") => {
                 return (Dialect::BedrockConverse, Operation::Chat);
             }
+            Some("invoke" | "invoke-with-response-stream") => {
+                return (Dialect::BedrockInvoke, of_model(path));
+            }
             Some("count-tokens") => return (Dialect::Other, Operation::CountTokens),
             Some(_) | None => {}
         }
@@ -84,11 +87,31 @@ fn of_verb(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
         "generateContent" | "streamGenerateContent" => (Dialect::GeminiGenerate, Operation::Chat),
         "embedContent" | "batchEmbedContents" => (Dialect::GeminiEmbeddings, Operation::Embeddings),
         "countTokens" => (Dialect::GeminiCountTokens, Operation::CountTokens),
+        "predict" => (Dialect::VertexPredict, of_model(path)),
         "rawPredict" | "streamRawPredict" if before.contains("/publishers/anthropic/") => {
             (Dialect::AnthropicMessages, Operation::Chat)
         }
         _ => return None,
     })
+}
+
+/// What is asked where only the model's name in the path tells.
+fn of_model(path: &str) -> Operation {
+    let path = path.to_ascii_lowercase();
+    let names = |words: &[&str]| words.iter().any(|word| path.contains(word));
+    if names(&["embed", "gecko"]) {
+        Operation::Embeddings
+    } else if names(&["rerank"]) {
+        Operation::Rerank
+    } else if names(&["imagen", "image", "stability.", "canvas"]) {
+        Operation::Images
+    } else if names(&["veo-", "reel"]) {
+        Operation::Video
+    } else if path.ends_with(":predict") {
+        Operation::Other
+    } else {
+        Operation::Chat
+    }
 }
 
 /// Calls that are billed by the token are told by how the path ends; hosts differ in how it begins.
@@ -97,11 +120,15 @@ fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
         path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
     };
     let known = |dialect, operation| Some((dialect, operation));
-    if provider == Provider::Cohere && ends("v2/chat") {
-        return known(Dialect::CohereChatV2, Operation::Chat);
-    }
     if matches!(provider, Provider::Cohere) && !path.contains("/compatibility/") {
-        return None;
+        return of_cohere(path);
+    }
+    if matches!(provider, Provider::Ollama | Provider::Compatible) {
+        for (end, dialect, operation) in OLLAMA {
+            if ends(end) {
+                return known(*dialect, *operation);
+            }
+        }
     }
     if ends("chat/completions")
         || (provider == Provider::Mistral
@@ -130,6 +157,27 @@ fn of_end(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
         return known(Dialect::OpenAiEmbeddings, Operation::Embeddings);
     }
     None
+}
+
+/// Its own paths, beside those of the formats it imitates.
+static OLLAMA: &[(&str, Dialect, Operation)] = &[
+    ("api/chat", Dialect::OllamaChat, Operation::Chat),
+    ("api/generate", Dialect::OllamaGenerate, Operation::Completion),
+    ("api/embed", Dialect::OllamaEmbeddings, Operation::Embeddings),
+    ("api/embeddings", Dialect::OllamaEmbeddings, Operation::Embeddings),
+];
+
+fn of_cohere(path: &str) -> Option<(Dialect, Operation)> {
+    Some(match path {
+        "/v1/chat" => (Dialect::CohereChatV1, Operation::Chat),
+        "/v2/chat" => (Dialect::CohereChatV2, Operation::Chat),
+        "/v1/generate" => (Dialect::CohereGenerateV1, Operation::Completion),
+        "/v1/embed" => (Dialect::CohereEmbedV1, Operation::Embeddings),
+        "/v2/embed" => (Dialect::CohereEmbedV2, Operation::Embeddings),
+        "/v1/rerank" => (Dialect::CohereRerankV1, Operation::Rerank),
+        "/v2/rerank" => (Dialect::CohereRerankV2, Operation::Rerank),
+        _ => return None,
+    })
 }
 
 /// What is asked where no figures are read: the first telling segment says it.

@@ -2,13 +2,18 @@
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod bedrock_converse;
+pub(crate) mod bedrock_text;
+pub(crate) mod cohere_chat_v1;
 pub(crate) mod cohere_chat_v2;
+pub(crate) mod cohere_units;
 pub(crate) mod error_body;
 pub(crate) mod gemini_generate;
+pub(crate) mod ollama;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_embeddings;
 pub(crate) mod openai_responses;
 mod openai_usage;
+pub(crate) mod vertex_predict;
 
 use crate::answer::Answer;
 use crate::call::Unread;
@@ -26,6 +31,9 @@ pub(crate) trait Dialect: Sink + Send {
     /// Whether scalars at the top of an event say the same again when they are told again: then a beginning that is
     /// the last event's need not be read.
     const TOP_IS_REPEATABLE: bool = false;
+
+    /// Whether a body may be several documents, one a line.
+    const IS_LINES: bool = false;
 
     fn root(&self) -> &'static Shape;
     /// Documents will be events of a stream.

@@ -89,10 +89,15 @@ words! {
         BedrockInvoke = "bedrock.invoke",
         CohereChatV1 = "cohere.chat.v1",
         CohereChatV2 = "cohere.chat.v2",
+        CohereGenerateV1 = "cohere.generate.v1",
+        CohereEmbedV1 = "cohere.embed.v1",
         CohereEmbedV2 = "cohere.embed.v2",
+        CohereRerankV1 = "cohere.rerank.v1",
+        CohereRerankV2 = "cohere.rerank.v2",
         OllamaChat = "ollama.chat",
         OllamaGenerate = "ollama.generate",
         OllamaEmbeddings = "ollama.embeddings",
+        VertexPredict = "vertex.predict",
         /// Known to be a provider's, but no figures are read from it. Errors still are.
         Other = "other",
     }

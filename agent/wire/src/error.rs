@@ -7,9 +7,12 @@
 
 mod class;
 
+pub(crate) use class::class;
+
 use crate::answer::{Message, ProviderError};
 use crate::field::Field;
 use crate::json::{Fields, Node, Shape, Value};
+use crate::retry;
 
 /// Longer words are sentences.
 const WORD_MAX: usize = 128;
@@ -22,9 +25,15 @@ pub(crate) static ERROR: Node = Node {
         ("code", Shape::Leaf(Field::ErrorCode)),
         ("status", Shape::Leaf(Field::ErrorStatus)),
         ("message", Shape::Leaf(Field::ErrorMessage)),
+        ("details", Shape::Tree(&DETAILS)),
     ]),
     ..Node::EMPTY
 };
+
+/// Google's, each of a kind of its own.
+static DETAILS: Node = Node { items: Shape::Tree(&DETAIL), ..Node::EMPTY };
+static DETAIL: Node =
+    Node { fields: Fields::of(&[("retryDelay", Shape::Leaf(Field::RetryDelay))]), ..Node::EMPTY };
 
 /// A body that came with an error status.
 pub(crate) static BODY: Shape = Shape::Tree(&BODY_NODE);
@@ -49,6 +58,7 @@ pub(crate) struct ErrorRead {
     outer: Words,
     /// `"error": "…"`
     flat: Option<String>,
+    retry_after_ms: Option<u64>,
     /// The document calls itself an error.
     named: bool,
 }
@@ -72,6 +82,12 @@ impl ErrorRead {
             Field::OuterKind => &mut self.outer.kind,
             Field::OuterCode => &mut self.outer.code,
             Field::OuterMessage => &mut self.outer.message,
+            Field::RetryDelay => {
+                if let Value::Text(delay) = value {
+                    self.retry_after_ms = retry::delay(&String::from_utf8_lossy(delay));
+                }
+                return;
+            }
             _ => {
                 return self.named |= field == Field::OuterObject && value == Value::Text(b"error");
             }
@@ -115,8 +131,10 @@ impl ErrorRead {
             .filter(|kind| kind.len() <= WORD_MAX);
         let code = self.inner.code.or(self.outer.code).filter(|code| code.len() <= WORD_MAX);
         let message = self.inner.message.or(flat_message).or(self.outer.message);
-        let class = class::class(status, kind.as_deref(), code.as_deref(), message.as_deref());
-        Some(ProviderError { kind, code, class, message: message.map(Message) })
+        let class = class(status, kind.as_deref(), code.as_deref(), message.as_deref());
+        let told = || message.as_deref().and_then(retry::in_message);
+        let retry_after_ms = self.retry_after_ms.or_else(told);
+        Some(ProviderError { kind, code, class, retry_after_ms, message: message.map(Message) })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::call::Unread;
 use crate::calls::{Calls, short_name};
 use crate::error::ErrorRead;
 use crate::field::Field;
+use crate::finish;
 use crate::json::{Sink, Value, scaled, whole};
 use crate::usage::{Figures, Usage};
 
@@ -90,8 +91,9 @@ impl Facts {
 
     /// The same, but figures replace earlier ones field by field.
     pub(crate) fn end_document_cumulative(&mut self, read: Result<(), Unread>) {
-        if let Some((document, _)) = self.take_document(read) {
+        if let Some((document, spare)) = self.take_document(read) {
             self.figures.update(&document);
+            self.spare.update(&spare);
         }
     }
 
@@ -166,10 +168,13 @@ impl Facts {
 
     pub(crate) fn finish(self, status: u16, convention: fn(&Figures) -> Usage) -> Answer {
         let figures = if self.figures.is_empty() { self.spare } else { self.figures };
+        let finish_reasons: Vec<String> =
+            self.reasons.into_iter().map(|(_, reason)| reason).collect();
         Answer {
             model: self.model,
             usage: (!figures.is_empty()).then(|| convention(&figures)),
-            finish_reasons: self.reasons.into_iter().map(|(_, reason)| reason).collect(),
+            finish_classes: finish_reasons.iter().map(|reason| finish::class(reason)).collect(),
+            finish_reasons,
             tool_calls: self.calls.finish(),
             server_tool_calls: self.server_tool_calls,
             error: self.error.finish(status),
@@ -228,6 +233,9 @@ impl Sink for Facts {
             (Field::ServiceTier, Value::Text(name)) => keep(&mut self.service_tier, name),
             (Field::FinishReason, Value::Text(reason)) if !reason.is_empty() => {
                 self.choice.reason = Some(short_name(reason));
+            }
+            (Field::FinishReasonToo, Value::Text(reason)) if !reason.is_empty() => {
+                self.choice.reason.get_or_insert_with(|| short_name(reason));
             }
             (Field::ChoiceIndex, Value::Number(index)) => self.choice.index = small(index),
             (Field::CallIndex, Value::Number(index)) => {

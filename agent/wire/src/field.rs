@@ -39,6 +39,7 @@ pub(crate) enum Field {
     /// What is paid for, where that is not what was read and written.
     BilledInput,
     BilledOutput,
+    SearchUnits,
     /// A count by modality.
     Detail,
     Modality,
@@ -53,6 +54,8 @@ pub(crate) enum Field {
     Delta,
     ChoiceIndex,
     FinishReason,
+    /// The same under another name: counts where `FinishReason` is missing.
+    FinishReasonToo,
 
     /// A whole call of a tool.
     Call,
@@ -74,6 +77,7 @@ pub(crate) enum Field {
     ErrorCode,
     ErrorStatus,
     ErrorMessage,
+    RetryDelay,
     /// The same, beside the error or instead of it, at the top of the document.
     OuterObject,
     OuterKind,

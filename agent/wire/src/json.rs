@@ -150,6 +150,31 @@ impl Scanner {
         self.state = State::Key;
     }
 
+    /// Up to the end of this document; returns how many bytes were its own.
+    pub(crate) fn push_document(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
+        let mut at = 0;
+        while at < bytes.len() && self.state != State::Done {
+            at = match self.state {
+                State::Value | State::FirstItem => self.value(bytes, at, sink),
+                State::FirstKey | State::Key => self.key(bytes, at, sink),
+                State::InKey => self.in_key(bytes, at),
+                State::Colon => self.colon(bytes, at),
+                State::InText => self.in_text(bytes, at, sink),
+                State::InBare => self.in_bare(bytes, at, sink),
+                State::Nested => self.nested(bytes, at, sink),
+                State::InNestedText => self.in_nested_text(bytes, at, sink),
+                State::After => self.after(bytes, at, sink),
+                State::Done | State::Bad(_) => usize::MAX,
+            };
+        }
+        at.min(bytes.len())
+    }
+
+    /// Whether the document has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8], sink: &mut impl Sink) {
         let mut at = 0;
         while at < bytes.len() {

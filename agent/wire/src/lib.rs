@@ -10,15 +10,17 @@ mod endpoint;
 mod error;
 mod facts;
 mod field;
+mod finish;
 mod frames;
 mod json;
 mod request;
 mod response;
+mod retry;
 mod short;
 mod sse;
 mod usage;
 
-pub use answer::{Answer, ErrorClass, Message, ProviderError, ToolCall};
+pub use answer::{Answer, ErrorClass, FinishClass, Message, ProviderError, ToolCall};
 pub use call::{Call, Unread};
 pub use detect::{detect, detect_at, model_in_path};
 pub use endpoint::{Dialect, Endpoint, Operation, Provider};

@@ -1,26 +1,37 @@
 //! Reads a response body as it passes: finds its framing, feeds its documents to its dialect. Owns none of it.
 
+mod headers;
+mod invoke;
+
 use crate::answer::Answer;
 use crate::call::Unread;
 use crate::dialect::anthropic_messages::AnthropicMessages;
 use crate::dialect::bedrock_converse::BedrockConverse;
+use crate::dialect::cohere_chat_v1::CohereChatV1;
 use crate::dialect::cohere_chat_v2::CohereChatV2;
+use crate::dialect::cohere_units::CohereUnits;
 use crate::dialect::error_body::ErrorBody;
 use crate::dialect::gemini_generate::GeminiGenerate;
+use crate::dialect::ollama::Ollama;
 use crate::dialect::openai_chat::OpenAiChat;
 use crate::dialect::openai_embeddings::OpenAiEmbeddings;
 use crate::dialect::openai_responses::OpenAiResponses;
+use crate::dialect::vertex_predict::VertexPredict;
 use crate::dialect::{Dialect, Interest};
 use crate::endpoint::{Dialect as Name, Endpoint};
 use crate::frames::Frames;
 use crate::json::Scanner;
 use crate::sse::{Events, Sse};
 
+use headers::Headers;
+use invoke::Invoke;
+
 const DONE: &[u8] = b"[DONE]";
 /// A longer common beginning of events is read again.
 const BEGINNING_MAX: usize = 1024;
 
 pub struct ResponseObserver {
+    headers: Headers,
     reader: Option<Box<dyn Read + Send>>,
 }
 
@@ -32,7 +43,15 @@ impl ResponseObserver {
         content_type: Option<&str>,
         hash_key: [u8; 32],
     ) -> Self {
-        Self { reader: reader(endpoint.dialect, status, content_type, hash_key) }
+        Self {
+            headers: Headers::new(endpoint.dialect, status),
+            reader: reader(endpoint.dialect, status, content_type, hash_key),
+        }
+    }
+
+    /// A response header, in any order; most say nothing here. Call it for each, before `finish`.
+    pub fn header(&mut self, name: &str, value: &[u8]) {
+        self.headers.read(name, value);
     }
 
     /// Body bytes with transfer and content coding undone, in any pieces.
@@ -48,7 +67,9 @@ impl ResponseObserver {
     }
 
     pub fn finish(self) -> Answer {
-        self.reader.map_or_else(Answer::default, Read::finish)
+        let mut answer = self.reader.map_or_else(Answer::default, Read::finish);
+        self.headers.complete(&mut answer);
+        answer
     }
 }
 
@@ -78,19 +99,23 @@ fn reader(
         Name::OpenAiEmbeddings => boxed(OpenAiEmbeddings::new(key), status, events),
         Name::AnthropicMessages => boxed(AnthropicMessages::new(key), status, events),
         Name::BedrockConverse => boxed(BedrockConverse::new(key), status, events),
+        Name::BedrockInvoke => Some(Box::new(Invoke::new(key))),
+        Name::CohereChatV1 | Name::CohereGenerateV1 => {
+            boxed(CohereChatV1::new(key), status, events)
+        }
+        Name::CohereEmbedV1 | Name::CohereEmbedV2 | Name::CohereRerankV1 | Name::CohereRerankV2 => {
+            boxed(CohereUnits::new(key), status, events)
+        }
+        Name::OllamaChat | Name::OllamaGenerate | Name::OllamaEmbeddings => {
+            boxed(Ollama::new(key), status, events)
+        }
+        Name::VertexPredict => boxed(VertexPredict::new(key), status, events),
         Name::CohereChatV2 => boxed(CohereChatV2::new(key), status, events),
         Name::GeminiGenerate | Name::GeminiEmbeddings => {
             boxed(GeminiGenerate::new(key), status, events)
         }
-        Name::AnthropicCountTokens
-        | Name::GeminiCountTokens
-        | Name::BedrockInvoke
-        | Name::CohereChatV1
-        | Name::CohereEmbedV2
-        | Name::OllamaChat
-        | Name::OllamaGenerate
-        | Name::OllamaEmbeddings
-        | Name::Other => None,
+        // A count of tokens is no usage.
+        Name::AnthropicCountTokens | Name::GeminiCountTokens | Name::Other => None,
     }
 }
 
@@ -123,21 +148,13 @@ enum Framing {
 
 impl<D: Dialect> Reading<D> {
     fn new(dialect: D, status: u16, events: bool) -> Self {
-        let scanner = Scanner::new(dialect.root());
-        let documents = Documents {
-            beginning: Vec::new(),
-            dialect: Box::new(dialect),
-            scanner,
-            interest: Interest::Read,
-            done: 0,
-        };
         Self {
             status,
             events,
             framing: Framing::Unknown,
             sse: Sse::new(),
             frames: Frames::new(),
-            documents,
+            documents: Documents::new(dialect),
         }
     }
 
@@ -169,6 +186,7 @@ impl<D: Dialect> Read for Reading<D> {
             }
         }
         match self.framing {
+            Framing::Json if D::IS_LINES => self.documents.lines(body),
             Framing::Json => self.documents.data(body),
             Framing::Sse => self.sse.push(body, &mut self.documents),
             Framing::Frames => self.frames.push(body, &mut self.documents),
@@ -200,6 +218,8 @@ struct Documents<D> {
     done: usize,
     /// What the last event began with, up to where its content begins: ids, a model, a date.
     beginning: Vec<u8>,
+    /// A document has ended.
+    ended: bool,
 }
 
 impl<D: Dialect> Events for Documents<D> {
@@ -234,6 +254,7 @@ impl<D: Dialect> Events for Documents<D> {
         self.scanner.restart();
         self.interest = Interest::Read;
         self.done = 0;
+        self.ended = true;
     }
 
     fn broken(&mut self) {
@@ -242,6 +263,36 @@ impl<D: Dialect> Events for Documents<D> {
 }
 
 impl<D: Dialect> Documents<D> {
+    fn new(dialect: D) -> Self {
+        Self {
+            scanner: Scanner::new(dialect.root()),
+            dialect: Box::new(dialect),
+            interest: Interest::Read,
+            done: 0,
+            beginning: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Documents with nothing but white space between them.
+    fn lines(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.scanner.is_untouched() {
+                let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace());
+                let Some(start) = start else { return };
+                bytes = &bytes[start..];
+                if self.ended {
+                    self.dialect.streamed();
+                }
+            }
+            let taken = self.scanner.push_document(bytes, &mut *self.dialect);
+            bytes = &bytes[taken..];
+            if self.scanner.is_done() {
+                self.end();
+            }
+        }
+    }
+
     /// The first bytes of an event that may begin like the last one.
     fn repeatable(&mut self, bytes: &[u8]) {
         if !self.beginning.is_empty() && bytes.starts_with(&self.beginning) {

@@ -37,6 +37,8 @@ pub struct Usage {
     pub output_audio: u64,
     /// Searches and fetches that the provider ran and bills by the piece.
     pub web_searches: u64,
+    /// Searches in the caller's documents, billed by the unit (Cohere's rerank).
+    pub search_units: u64,
     /// Other calls that the provider ran and bills beside the tokens, in a way that no figure tells.
     pub unpriced_calls: u64,
     /// What is paid for, where that is not what was read and written (Cohere).

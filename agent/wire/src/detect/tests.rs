@@ -76,7 +76,13 @@ fn imitators() {
     );
     check("api.cohere.com", "/compatibility/v1/chat/completions", "cohere openai.chat chat");
     check("api.cohere.com", "/v2/chat", "cohere cohere.chat.v2 chat");
-    check("api.cohere.com", "/v2/rerank", "cohere other rerank");
+    check("api.cohere.com", "/v2/rerank", "cohere cohere.rerank.v2 rerank");
+    check("api.cohere.com", "/v1/rerank", "cohere cohere.rerank.v1 rerank");
+    check("api.cohere.com", "/v1/chat", "cohere cohere.chat.v1 chat");
+    check("api.cohere.com", "/v1/generate", "cohere cohere.generate.v1 completion");
+    check("api.cohere.com", "/v2/embed", "cohere cohere.embed.v2 embeddings");
+    check("ollama.com", "/api/chat", "ollama ollama.chat chat");
+    check("ollama.com", "/api/embed", "ollama ollama.embeddings embeddings");
     check("api.writer.com", "/v1/chat", "writer openai.chat chat");
 }
 
@@ -113,7 +119,7 @@ fn google() {
     check(
         host,
         &format!("{models}/google/models/text-embedding-004:predict"),
-        "vertex other models",
+        "vertex vertex.predict embeddings",
     );
 }
 

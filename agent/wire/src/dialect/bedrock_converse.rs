@@ -25,10 +25,22 @@ static ROOT: Node = Node {
         ("start", Tree(&BLOCK)),
         ("delta", Tree(&DELTA)),
         ("message", Leaf(Field::OuterMessage)),
+        // InvokeModel names an event by a field around it.
+        ("contentBlockStart", Tree(&ROOT)),
+        ("contentBlockDelta", Tree(&ROOT)),
+        ("messageStop", Tree(&ROOT)),
+        ("metadata", Tree(&METADATA)),
     ]),
     ..Node::EMPTY
 };
 static START: Shape = Tree(&ROOT);
+
+/// The last event.
+static METADATA: Node = Node {
+    scope: Some(Field::Items),
+    fields: Fields::of(&[("usage", Tree(&USAGE))]),
+    ..Node::EMPTY
+};
 
 static OUTPUT: Node = Node { fields: Fields::of(&[("message", Tree(&MESSAGE))]), ..Node::EMPTY };
 static MESSAGE: Node = Node { fields: Fields::of(&[("content", Tree(&CONTENT))]), ..Node::EMPTY };
@@ -72,6 +84,9 @@ static USAGE: Node = Node {
         ("totalTokens", Leaf(Field::TotalTokens)),
         ("cacheReadInputTokens", Leaf(Field::Cached)),
         ("cacheWriteInputTokens", Leaf(Field::CacheWrite)),
+        // Nova's own names.
+        ("cacheReadInputTokenCount", Leaf(Field::Cached)),
+        ("cacheWriteInputTokenCount", Leaf(Field::CacheWrite)),
         ("cacheDetails", Tree(&WRITES)),
     ]),
     ..Node::EMPTY
@@ -194,6 +209,7 @@ impl Sink for BedrockConverse {
                 self.runs_at_server = false;
                 self.facts.calls.begin(None);
             }
+            Field::Items => self.facts.terminal = true,
             _ => self.facts.begin(scope),
         }
     }

@@ -59,7 +59,7 @@ static FUNCTION: Node = Node {
     ..Node::EMPTY
 };
 
-static USAGE: Node = Node {
+pub(super) static USAGE: Node = Node {
     scope: Some(Field::Usage),
     fields: Fields::of(&[
         ("tokens", Tree(&TOKENS)),
@@ -80,6 +80,8 @@ static BILLED: Node = Node {
     fields: Fields::of(&[
         ("input_tokens", Leaf(Field::BilledInput)),
         ("output_tokens", Leaf(Field::BilledOutput)),
+        ("search_units", Leaf(Field::SearchUnits)),
+        ("image_tokens", Leaf(Field::Detail)),
     ]),
     ..Node::EMPTY
 };

@@ -14,6 +14,14 @@ pub(crate) struct ErrorBody {
     unread: Option<Unread>,
 }
 
+impl ErrorBody {
+    /// The error's kind came beside the body.
+    pub(crate) fn name(&mut self, kind: &[u8]) {
+        self.error.name();
+        self.error.value(Field::OuterKind, Value::Text(kind));
+    }
+}
+
 impl Dialect for ErrorBody {
     fn root(&self) -> &'static Shape {
         &BODY

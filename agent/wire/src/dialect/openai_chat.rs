@@ -2,6 +2,7 @@
 //! Usage is inclusive. Groq repeats it under `x_groq`, Moonshot puts it into the choice.
 
 use super::Dialect;
+use super::bedrock_text::METRICS;
 use super::openai_usage::{SPARE_USAGE, USAGE};
 use crate::answer::Answer;
 use crate::call::Unread;
@@ -19,6 +20,7 @@ static ROOT: Node = Node {
         ("usage", Tree(&USAGE)),
         ("service_tier", Leaf(Field::ServiceTier)),
         ("x_groq", Tree(&X_GROQ)),
+        ("amazon-bedrock-invocationMetrics", Tree(&METRICS)),
         ("error", Tree(&ERROR)),
         // Mistral and old vLLM tell an error flat, Writer streams bare values.
         ("object", Leaf(Field::OuterObject)),
@@ -40,6 +42,8 @@ static CHOICE: Node = Node {
         ("index", Leaf(Field::ChoiceIndex)),
         ("delta", Tree(&DELTA)),
         ("finish_reason", Leaf(Field::FinishReason)),
+        // DeepSeek on Bedrock.
+        ("stop_reason", Leaf(Field::FinishReasonToo)),
         ("message", Tree(&MESSAGE)),
         ("text", Seen(Field::Content)),
         ("usage", Tree(&SPARE_USAGE)),

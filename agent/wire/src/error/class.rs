@@ -39,10 +39,19 @@ static TELLING: &[(&str, ErrorClass)] = &[
     ("incorrect api key", ErrorClass::Authentication),
     ("authentication", ErrorClass::Authentication),
     ("unauthenticated", ErrorClass::Authentication),
+    ("invalidsignature", ErrorClass::Authentication),
+    ("expiredtoken", ErrorClass::Authentication),
+    ("unrecognizedclient", ErrorClass::Authentication),
+    ("incompletesignature", ErrorClass::Authentication),
+    ("missingauthentication", ErrorClass::Authentication),
     ("permission", ErrorClass::Permission),
     ("model_not_found", ErrorClass::NotFound),
     ("deploymentnotfound", ErrorClass::NotFound),
     ("not_found", ErrorClass::NotFound),
+    ("resourcenotfound", ErrorClass::NotFound),
+    ("input is too long", ErrorClass::ContextTooLong),
+    ("servicequotaexceeded", ErrorClass::QuotaExhausted),
+    ("modelnotready", ErrorClass::Overloaded),
     ("deadline_exceeded", ErrorClass::Timeout),
     ("timeout", ErrorClass::Timeout),
 ];
@@ -58,7 +67,7 @@ static VAGUE: &[(&str, ErrorClass)] = &[
     ("internal", ErrorClass::Server),
 ];
 
-pub(super) fn class(
+pub(crate) fn class(
     status: u16,
     kind: Option<&str>,
     code: Option<&str>,

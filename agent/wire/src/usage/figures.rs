@@ -23,6 +23,7 @@ pub(crate) struct Figures {
     pub(crate) tool_prompt: Option<u64>,
     pub(crate) billed_input: Option<u64>,
     pub(crate) billed_output: Option<u64>,
+    pub(crate) search_units: Option<u64>,
     pub(crate) cost_nanodollars: Option<u64>,
     pub(crate) own_key: bool,
 }
@@ -52,6 +53,7 @@ impl Figures {
             (Field::ToolPrompt, &mut self.tool_prompt),
             (Field::BilledInput, &mut self.billed_input),
             (Field::BilledOutput, &mut self.billed_output),
+            (Field::SearchUnits, &mut self.search_units),
         ];
         places.into_iter().find(|(known, _)| *known == field).map(|(_, place)| place)
     }
@@ -75,14 +77,14 @@ impl Figures {
         keep(&mut self.tool_prompt, later.tool_prompt);
         keep(&mut self.billed_input, later.billed_input);
         keep(&mut self.billed_output, later.billed_output);
+        keep(&mut self.search_units, later.search_units);
         keep(&mut self.cost_nanodollars, later.cost_nanodollars);
     }
 
     /// Whether nothing was stated that can be billed.
     pub(crate) fn is_empty(&self) -> bool {
-        [self.input, self.output, self.total, self.billed_input, self.billed_output]
-            .iter()
-            .all(Option::is_none)
+        let tokens = [self.input, self.output, self.total, self.billed_input, self.billed_output];
+        tokens.iter().chain([&self.search_units]).all(Option::is_none)
     }
 
     /// Cached ⊂ input, reasoning ⊂ output, unless the provider's own total says that they are beside it:
@@ -162,6 +164,7 @@ impl Figures {
             output_audio: output.take(self.output_audio.unwrap_or(0)),
             output_text: output.0,
             web_searches: self.web_searches.unwrap_or(0),
+            search_units: self.search_units.unwrap_or(0),
             billed: (self.billed_input.is_some() || self.billed_output.is_some()).then(|| Billed {
                 input: self.billed_input.unwrap_or(0),
                 output: self.billed_output.unwrap_or(0),
