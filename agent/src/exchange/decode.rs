@@ -7,15 +7,21 @@ use ruzstd::decoding::FrameDecoder;
 
 /// Compressed bytes handed to a decoder at once: bounds what one step can unfold to.
 const STEP_BYTES: usize = 1024;
+/// A step of 1 KiB that unfolds to more than this is made to exhaust memory. gzip cannot get that far; brotli
+/// text of a thousand times its coded size would be carried unobserved.
+const UNFOLDED_BYTES_MAX: usize = 2 * 1024 * 1024;
+const UNFOLDED_BYTES_KEPT: usize = 16 * 1024;
+/// A zstd window is held in memory as long as its stream is open. Eight is what every decoder must support.
+const ZSTD_WINDOW_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// A zstd block has at most 128 KiB; what waits for its rest is never more than this.
 const ZSTD_WAITING_BYTES_MAX: usize = 256 * 1024;
 const ZSTD_OUTPUT_BYTES: usize = 64 * 1024;
 
 pub(crate) enum Decoder {
     Identity,
-    Gzip(Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
-    Deflate(Box<flate2::write::ZlibDecoder<Vec<u8>>>),
-    Brotli(Box<brotli_decompressor::DecompressorWriter<Vec<u8>>>),
+    Gzip(Box<flate2::write::MultiGzDecoder<Unfolded>>),
+    Deflate(Box<flate2::write::ZlibDecoder<Unfolded>>),
+    Brotli(Box<brotli_decompressor::DecompressorWriter<Unfolded>>),
     Zstd(Box<Zstd>),
     /// The coding is unknown, or the bytes are not of it.
     Blind(&'static str),
@@ -27,14 +33,17 @@ impl Decoder {
         match coding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Self::Identity,
             "gzip" | "x-gzip" => {
-                Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new())))
+                Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Unfolded::default())))
             }
-            "deflate" => Self::Deflate(Box::new(flate2::write::ZlibDecoder::new(Vec::new()))),
+            "deflate" => {
+                Self::Deflate(Box::new(flate2::write::ZlibDecoder::new(Unfolded::default())))
+            }
             "br" => {
-                let decoder = brotli_decompressor::DecompressorWriter::new(Vec::new(), 4096);
+                let decoder =
+                    brotli_decompressor::DecompressorWriter::new(Unfolded::default(), 4096);
                 Self::Brotli(Box::new(decoder))
             }
-            "zstd" => Self::Zstd(Box::default()),
+            "zstd" => Self::Zstd(Box::new(Zstd::new())),
             _ => Self::Blind("unknown content coding"),
         }
     }
@@ -84,15 +93,35 @@ fn write_step<W: Write>(
     outcome
 }
 
-fn drain(decoded: &mut Vec<u8>, out: &mut impl FnMut(&[u8])) {
-    if !decoded.is_empty() {
-        out(decoded);
-        decoded.clear();
+fn drain(unfolded: &mut Unfolded, out: &mut impl FnMut(&[u8])) {
+    if !unfolded.bytes.is_empty() {
+        out(&unfolded.bytes);
+        unfolded.bytes.clear();
+        unfolded.bytes.shrink_to(UNFOLDED_BYTES_KEPT);
+    }
+}
+
+/// What one step unfolded to, so far; refuses more than is reasonable.
+#[derive(Default)]
+pub(crate) struct Unfolded {
+    bytes: Vec<u8>,
+}
+
+impl Write for Unfolded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > UNFOLDED_BYTES_MAX {
+            return Err(io::Error::other("a step unfolds too far"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// Frames of zstd, block by block.
-#[derive(Default)]
 pub(crate) struct Zstd {
     decoder: FrameDecoder,
     waiting: Vec<u8>,
@@ -100,6 +129,12 @@ pub(crate) struct Zstd {
 }
 
 impl Zstd {
+    fn new() -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(ZSTD_WINDOW_BYTES_MAX);
+        Self { decoder, waiting: Vec::new(), in_frame: false }
+    }
+
     fn push(&mut self, coded: &[u8], out: &mut impl FnMut(&[u8])) -> io::Result<()> {
         self.waiting.extend_from_slice(coded);
         if self.waiting.len() > ZSTD_WAITING_BYTES_MAX {
