@@ -72,7 +72,7 @@ pub enum Verdict {
 pub const fn listed(gate: Gate, fail_mode: FailMode) -> Verdict {
     match (gate, fail_mode) {
         (Gate::Alive, _) => Verdict::Redirect,
-        (Gate::NoRoute, _) | (_, FailMode::Open) => Verdict::Pass,
+        (_, FailMode::Open) => Verdict::Pass,
         (_, FailMode::Closed) => Verdict::Deny,
     }
 }
