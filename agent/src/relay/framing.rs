@@ -15,6 +15,12 @@ const TRAILER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ambiguous(pub(crate) &'static str);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http10,
+    Http11,
+}
+
 /// What is left of one message body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -46,8 +52,15 @@ impl Chunk {
 
 impl Framing {
     /// RFC 9112 section 6.3, for a request.
-    pub(crate) fn of_request(headers: &[Header<'_>]) -> Result<Self, Ambiguous> {
-        match Lengths::read(headers)? {
+    pub(crate) fn of_request(
+        version: Version,
+        method: &str,
+        headers: &[Header<'_>],
+    ) -> Result<Self, Ambiguous> {
+        if method == "CONNECT" {
+            return Err(Ambiguous("CONNECT makes a tunnel"));
+        }
+        match Lengths::read(version, headers)? {
             Lengths { chunked: true, .. } => Ok(Self::Chunked(Chunk::START)),
             Lengths { length: Some(length), .. } => Ok(Self::length(length)),
             Lengths { .. } => Ok(Self::Done),
@@ -56,6 +69,7 @@ impl Framing {
 
     /// RFC 9112 section 6.3, for the answer to `method`.
     pub(crate) fn of_response(
+        version: Version,
         method: &str,
         status: u16,
         headers: &[Header<'_>],
@@ -63,7 +77,7 @@ impl Framing {
         if method == "HEAD" || status == 204 || status == 304 || (100..200).contains(&status) {
             return Ok(Self::Done);
         }
-        match Lengths::read(headers)? {
+        match Lengths::read(version, headers)? {
             Lengths { chunked: true, .. } => Ok(Self::Chunked(Chunk::START)),
             Lengths { length: Some(length), .. } => Ok(Self::length(length)),
             Lengths { .. } => Ok(Self::UntilClose),
@@ -221,7 +235,7 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn read(headers: &[Header<'_>]) -> Result<Self, Ambiguous> {
+    fn read(version: Version, headers: &[Header<'_>]) -> Result<Self, Ambiguous> {
         let mut lengths = Self { chunked: false, length: None };
         let mut coded = false;
         for header in headers {
@@ -237,6 +251,9 @@ impl Lengths {
                 }
                 (coded, lengths.chunked) = (true, true);
             }
+        }
+        if lengths.chunked && version == Version::Http10 {
+            return Err(Ambiguous("HTTP/1.0 knows no transfer coding"));
         }
         if lengths.chunked && lengths.length.is_some() {
             return Err(Ambiguous("both content-length and transfer-encoding are given"));

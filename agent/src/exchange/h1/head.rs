@@ -7,7 +7,7 @@ use httparse::{Header, Status};
 
 use crate::exchange::{RequestHead, ResponseHead};
 use crate::record::Http;
-use crate::relay::framing::{Ambiguous, Framing};
+use crate::relay::framing::{Ambiguous, Framing, Version};
 
 /// A longer head is not waited for: its bytes go on without being understood.
 pub(super) const HEAD_BYTES_MAX: usize = 128 * 1024;
@@ -36,7 +36,7 @@ impl Request {
             Ok(Status::Complete(head_bytes)) => Ok(Some(Self {
                 head_bytes,
                 method: request.method.unwrap_or_default().to_owned(),
-                framing: Framing::of_request(request.headers),
+                framing: request_framing(&bytes[..head_bytes], &request),
                 keep_alive: keeps_alive(request.version, request.headers),
                 path_and_query: path_of(request.path.unwrap_or_default()).to_owned(),
                 content_encoding: text(request.headers, "content-encoding").map(str::to_owned),
@@ -88,7 +88,8 @@ impl Response {
             Err(_) => Err(Ambiguous("response head is not HTTP/1")),
             Ok(Status::Complete(head_bytes)) => {
                 let status = response.code.unwrap_or_default();
-                let framing = Framing::of_response(method, status, response.headers);
+                let version = version(response.version);
+                let framing = Framing::of_response(version, method, status, response.headers);
                 Ok(Some(Self {
                     head_bytes,
                     status,
@@ -113,6 +114,19 @@ impl Response {
             content_encoding: self.content_encoding.as_deref(),
         }
     }
+}
+
+/// httparse takes a bare LF as a line's end; another reader may not, and see another head.
+fn request_framing(head: &[u8], request: &httparse::Request<'_, '_>) -> Result<Framing, Ambiguous> {
+    if head.split(|byte| *byte == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
+        return Err(Ambiguous("a bare LF in the request head"));
+    }
+    let method = request.method.unwrap_or_default();
+    Framing::of_request(version(request.version), method, request.headers)
+}
+
+fn version(minor: Option<u8>) -> Version {
+    if minor == Some(1) { Version::Http11 } else { Version::Http10 }
 }
 
 /// The path of a request target, which may be in absolute form.

@@ -59,16 +59,29 @@ fn refused_chunks() {
     check_chunked("0\r\nX: 1\n\r\n", Err("a bare LF in trailers"));
 }
 
+fn of_request(headers: &[Header<'_>]) -> Result<Framing, Ambiguous> {
+    Framing::of_request(Version::Http11, "POST", headers)
+}
+
+#[test]
+fn tunnels_and_codings_of_the_future_are_refused() {
+    let chunked = [header("Transfer-Encoding", "chunked")];
+    assert!(Framing::of_request(Version::Http10, "POST", &chunked).is_err());
+    assert!(Framing::of_response(Version::Http10, "GET", 200, &chunked).is_err());
+    assert!(Framing::of_request(Version::Http11, "POST", &chunked).is_ok());
+    assert!(Framing::of_request(Version::Http11, "CONNECT", &[]).is_err());
+}
+
 #[test]
 fn ambiguous_lengths_are_refused() {
     let both = [header("Content-Length", "3"), header("Transfer-Encoding", "chunked")];
-    assert!(Framing::of_request(&both).is_err());
+    assert!(of_request(&both).is_err());
     let twice = [header("Content-Length", "3"), header("content-length", "4")];
-    assert!(Framing::of_request(&twice).is_err());
-    assert!(Framing::of_request(&[header("Content-Length", "+3")]).is_err());
-    assert!(Framing::of_request(&[header("Transfer-Encoding", "gzip, chunked")]).is_err());
+    assert!(of_request(&twice).is_err());
+    assert!(of_request(&[header("Content-Length", "+3")]).is_err());
+    assert!(of_request(&[header("Transfer-Encoding", "gzip, chunked")]).is_err());
     assert_eq!(
-        Framing::of_request(&[header("content-length", "3"), header("content-length", "3")]),
+        of_request(&[header("content-length", "3"), header("content-length", "3")]),
         Ok(Framing::Length(3))
     );
 }
@@ -77,9 +90,12 @@ fn ambiguous_lengths_are_refused() {
 fn answers_without_a_body() {
     let length = [header("Content-Length", "3")];
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("GET", 103)] {
-        assert_eq!(Framing::of_response(method, status, &length), Ok(Framing::Done));
+        assert_eq!(
+            Framing::of_response(Version::Http11, method, status, &length),
+            Ok(Framing::Done)
+        );
     }
-    assert_eq!(Framing::of_response("GET", 200, &[]), Ok(Framing::UntilClose));
+    assert_eq!(Framing::of_response(Version::Http11, "GET", 200, &[]), Ok(Framing::UntilClose));
 }
 
 proptest! {
