@@ -30,6 +30,7 @@ mod distrust;
 mod resolve;
 mod terminator;
 
+pub(crate) use distrust::Client;
 use distrust::Distrust;
 use terminator::Terminator;
 
@@ -37,6 +38,8 @@ use terminator::Terminator;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Sweeps between two looks at who lives where, which reads every process of the machine.
 const LOOK_AROUND_EVERY: u32 = 12;
+/// After being told to stop at once, a connection has this long to write its records.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Out of descriptors: some will be free again after this pause.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -162,7 +165,13 @@ impl Agent {
             match listener.accept().await {
                 Ok((socket, peer)) => {
                     let serve = connection::serve(self.clone(), netns.clone(), socket, peer);
-                    self.connections.spawn(serve);
+                    let abandon = self.accounting.abandon.clone();
+                    self.connections.spawn(async move {
+                        tokio::select! {
+                            () = serve => {}
+                            () = abandoned_for(&abandon, LAST_WORDS) => {}
+                        }
+                    });
                 }
                 Err(problem) => {
                     warn!(%problem, "a connection could not be accepted");
@@ -243,12 +252,19 @@ impl Agent {
         if !drained {
             warn!(open = self.connections.len(), "connections were cut: they did not end in time");
             self.accounting.abandon.cancel();
-            self.connections.wait().await;
+            // Each ends within its last words.
+            let _ = tokio::time::timeout(2 * LAST_WORDS, self.connections.wait()).await;
         }
         self.accounting.recorder.finish();
         info!("stopped");
         drained
     }
+}
+
+/// Ends so long after `abandon`.
+async fn abandoned_for(abandon: &CancellationToken, grace: Duration) {
+    abandon.cancelled().await;
+    tokio::time::sleep(grace).await;
 }
 
 fn weir_seed() -> anyhow::Result<[u8; 32]> {

@@ -3,20 +3,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::accounting::Accounting;
-use crate::agent::Agent;
+use crate::agent::{Agent, Client};
 use crate::capture::{Netns, Origin};
 use crate::identity::Workload;
-use crate::record::{Ledger, Reason, Verdict};
+use crate::record::{Ledger, Outcome, Reason, Verdict};
 use crate::relay::side::{End, Side};
 use crate::relay::{Way, tunnel};
 use crate::upstream::{self, Refusal};
@@ -37,12 +37,33 @@ pub(crate) struct Connection {
     exchanges: AtomicU32,
     sent_bytes: AtomicU64,
     received_bytes: AtomicU64,
+    provider_broke: AtomicBool,
 }
 
 impl Connection {
     pub(crate) fn next_exchange(&self) -> String {
         let count = self.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
         format!("{}-{count}", self.id)
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.exchanges.load(Ordering::Relaxed) > 0
+    }
+
+    /// From now on, exchanges that end unfinished are the provider's fault.
+    pub(crate) fn provider_broke(&self) {
+        self.provider_broke.store(true, Ordering::Relaxed);
+    }
+
+    /// Why an exchange ended that nobody closed.
+    pub(crate) fn outcome_of_drop(&self) -> Outcome {
+        if self.accounting.abandon.is_cancelled() {
+            Outcome::Stopped
+        } else if self.provider_broke.load(Ordering::Relaxed) {
+            Outcome::ProviderCut
+        } else {
+            Outcome::ClientGone
+        }
     }
 
     /// Body bytes of one exchange.
@@ -78,7 +99,6 @@ pub(crate) async fn serve(agent: Arc<Agent>, netns: Netns, socket: TcpStream, pe
         }
     };
     debug!(?outcome, "a connection ended");
-    entry.close(&agent);
 }
 
 struct Captured<'a> {
@@ -134,7 +154,8 @@ impl Captured<'_> {
         offer: upstream::Offer,
     ) -> End {
         let server_name = name.to_str().into_owned();
-        if self.agent.distrust.holds(self.origin.cgroup, &entry.ledger.workload, &server_name) {
+        let exe = entry.ledger.workload.exe.as_deref();
+        if self.agent.distrust.holds(&Client::new(self.origin.cgroup, exe, &server_name)) {
             return self.pass(entry, hello.into_bytes(), Reason::ClientDistrusts).await;
         }
         let leased =
@@ -161,6 +182,7 @@ impl Captured<'_> {
             exchanges: AtomicU32::new(0),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
+            provider_broke: AtomicBool::new(false),
         });
         let cgroup = self.origin.cgroup;
         let end =
@@ -173,8 +195,9 @@ impl Captured<'_> {
     }
 }
 
-/// The ledger line of one connection, while it is open.
+/// The ledger line of one connection, while it is open. Written when dropped: no way out leaves none.
 struct Entry {
+    accounting: Arc<Accounting>,
     ledger: Ledger,
     started: Instant,
 }
@@ -198,16 +221,18 @@ impl Entry {
             received_bytes: 0,
             duration_ms: 0.0,
         };
-        Self { ledger, started: Instant::now() }
+        Self { accounting: Arc::clone(&agent.accounting), ledger, started: Instant::now() }
     }
 
     fn decide(&mut self, verdict: Verdict, reason: Reason) {
         (self.ledger.verdict, self.ledger.reason) = (verdict, reason);
     }
+}
 
-    fn close(mut self, agent: &Agent) {
+impl Drop for Entry {
+    fn drop(&mut self) {
         self.ledger.duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
-        agent.accounting.recorder.connection(&self.ledger);
+        self.accounting.recorder.connection(&self.ledger);
     }
 }
 
@@ -222,24 +247,21 @@ fn reset(socket: &TcpStream) {
 async fn end_client(mut socket: tokio_rustls::server::TlsStream<TcpStream>, end: End) {
     /// The peer's own close is awaited this long: closing with unread bytes would destroy what it has not read.
     const LINGER: Duration = Duration::from_secs(2);
-    match end {
-        End::Reset => reset(socket.get_ref().0),
-        // A failure means that the client left first.
-        End::Cut => drop(socket.flush().await),
-        End::Clean => {
-            if socket.shutdown().await.is_ok() {
+    let finish = async {
+        match end {
+            End::Reset => reset(socket.get_ref().0),
+            // A failure means that the client left first.
+            End::Cut => drop(socket.flush().await),
+            End::Clean => {
                 let mut rest = [0; 1024];
-                let drain = async {
-                    while let Ok(count) =
-                        tokio::io::AsyncReadExt::read(&mut socket, &mut rest).await
-                        && count > 0
-                    {}
-                };
-                // The client had its time.
-                let _ = tokio::time::timeout(LINGER, drain).await;
+                if socket.shutdown().await.is_ok() {
+                    while socket.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+                }
             }
         }
-    }
+    };
+    // The client had its time.
+    let _ = tokio::time::timeout(LINGER, finish).await;
 }
 
 #[cfg(test)]

@@ -174,8 +174,10 @@ pub enum Reason {
     /// The provider's certificate does not verify: the client shall judge it itself.
     ProviderUnverified,
     ProviderUnreachable,
-    /// The client refused our certificate.
+    /// The client refused our certificate, or did so before.
     ClientDistrusts,
+    /// The client asked nothing: it did not need the connection, or refused our certificate without a word.
+    Unused,
     HandshakeFailed,
     ClosedEarly,
 }

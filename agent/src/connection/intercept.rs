@@ -10,6 +10,7 @@ use tokio_rustls::StartHandshake;
 
 use super::hello::Hello;
 use super::{Agent, Connection, End, Entry, Reason, Side, Verdict, end_client};
+use crate::agent::Client;
 use crate::exchange::{h1, h2};
 use crate::upstream::{Carrier, Lease};
 
@@ -28,13 +29,16 @@ pub(super) async fn serve(
     let Some(accepted) = hello.into_accepted() else { return End::Reset };
     let config = agent.terminator.config(lease.alpn);
     let handshake = StartHandshake::from_parts(accepted, socket).into_stream(config);
-    let client = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
-        Ok(Ok(client)) => client,
+    let client = &Client::new(cgroup, connection.workload.exe.as_deref(), &connection.server_name);
+    let tls = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
+        Ok(Ok(tls)) => tls,
         Ok(Err(problem)) => {
             agent.upstream.give_back(lease);
             let reason = reason_of(&problem);
-            if reason == Reason::ClientDistrusts {
-                agent.distrust.note(cgroup, &connection.workload, &connection.server_name);
+            if reason == Reason::ClientDistrusts || cannot_be_served(&problem) {
+                agent.distrust.note(client);
+            } else {
+                agent.distrust.suspect(client);
             }
             entry.decide(Verdict::Failed, reason);
             entry.ledger.detail = Some(problem.to_string());
@@ -46,26 +50,30 @@ pub(super) async fn serve(
             return End::Reset;
         }
     };
-    agent.distrust.clear(cgroup, &connection.workload, &connection.server_name);
     let finish = match &mut lease.carrier {
         Carrier::H1(provider) => {
-            let mut client = Side::new(client);
+            let mut tls = Side::new(tls);
             let finish = tokio::select! {
                 biased;
-                finish = h1::serve(&mut client, provider, connection, lease.route) => finish,
+                finish = h1::serve(&mut tls, provider, connection, lease.route) => finish,
                 () = connection.accounting.abandon.cancelled() => h1::Finish::Closed(End::Reset),
             };
-            finish_h1(client, finish).await;
-            finish
-        }
-        Carrier::H2(provider) => {
             tokio::select! {
                 biased;
-                finish = h2::serve(client, provider, connection, lease.route) => finish,
-                () = connection.accounting.abandon.cancelled() => h1::Finish::Closed(End::Reset),
+                () = connection.accounting.abandon.cancelled() => {}
+                () = finish_h1(tls, finish) => {}
             }
+            finish
         }
+        Carrier::H2(provider) => h2::serve(tls, provider, connection, lease.route).await,
     };
+    if connection.is_used() {
+        agent.distrust.clear(client);
+    } else {
+        // Some clients look at the certificate only now, and leave without a word.
+        entry.decide(Verdict::Intercepted, Reason::Unused);
+        agent.distrust.suspect(client);
+    }
     match finish {
         h1::Finish::Reusable => {
             agent.upstream.give_back(lease);
@@ -81,6 +89,12 @@ async fn finish_h1(client: Side<tokio_rustls::server::TlsStream<TcpStream>>, fin
         h1::Finish::Closed(end) => end,
     };
     end_client(client.io, end).await;
+}
+
+/// A client that speaks only what weir does not, such as TLS 1.0: its provider may still speak it.
+fn cannot_be_served(problem: &io::Error) -> bool {
+    let cause = problem.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::PeerIncompatible(_)))
 }
 
 /// Does the client refuse our certificate, or did something else go wrong?

@@ -27,5 +27,6 @@ pub(crate) fn connection(server_name: &str, records: &Path) -> Arc<Connection> {
         exchanges: AtomicU32::new(0),
         sent_bytes: AtomicU64::new(0),
         received_bytes: AtomicU64::new(0),
+        provider_broke: AtomicBool::new(false),
     })
 }
