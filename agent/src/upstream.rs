@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,6 +23,9 @@ use crate::relay::side::Side;
 
 mod roots;
 
+/// What SDKs ask for, so that minutes of silence before an answer survive NAT on the way.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_RETRIES: u32 = 5;
 /// Idle connections kept per namespace, name and protocol.
 const IDLE_MAX: usize = 64;
 
@@ -104,6 +108,8 @@ struct Key {
     name: ServerName<'static>,
     port: u16,
     alpn: Alpn,
+    /// A client that offers HTTP/2 must not get what was agreed on without that offer.
+    h2_offered: bool,
 }
 
 /// Why there is no connection to the provider.
@@ -159,6 +165,7 @@ impl Upstream {
             name: name.clone(),
             port: destination.port(),
             alpn: Alpn::H2,
+            h2_offered: matches!(offer, Offer::Both | Offer::OnlyH2),
         };
         for alpn in offer.accepts() {
             key.alpn = *alpn;
@@ -255,6 +262,12 @@ pub(crate) async fn dial(netns: &Netns, destination: SocketAddr) -> io::Result<T
     let socket = netns.socket(destination.ip())?;
     let stream = TcpSocket::from_std_stream(socket.into()).connect(destination).await?;
     stream.set_nodelay(true)?;
+    // Clients that probe a silent connection now probe the loopback; the real way must be probed for them.
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(stream)
 }
 
