@@ -224,11 +224,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = if self.connection.accounting.abandon.is_cancelled() {
-            Outcome::Stopped
-        } else {
-            Outcome::ClientGone
-        };
+        let outcome = self.connection.outcome_of_drop();
         self.finish(outcome);
     }
 }

@@ -184,7 +184,8 @@ enum Ended {
 enum RequestState {
     Sending,
     Sent,
-    /// The client closed its side; the provider was told so.
+    /// The client closed its side; the provider is being told so.
+    HalfClosing,
     HalfClosed,
     /// The provider no longer reads.
     Refused,
@@ -252,7 +253,11 @@ impl Relay<'_> {
                 Err(end) => return self.client_ended(end, provider, cx),
             }
         }
-        Poll::Pending
+        self.poll_half_close(provider, cx)
+    }
+
+    fn client_is_done(&self) -> bool {
+        matches!(self.request_state, RequestState::HalfClosing | RequestState::HalfClosed)
     }
 
     fn answered(&self) -> bool {
@@ -270,15 +275,26 @@ impl Relay<'_> {
             return Poll::Ready(Ended::Client(end));
         }
         self.keep = false;
-        self.request_state = RequestState::HalfClosed;
-        // A failure here shows again when the answer is read.
-        let _ = Pin::new(&mut provider.io).poll_shutdown(cx);
+        self.request_state = RequestState::HalfClosing;
         self.restart_patience();
+        self.poll_half_close(provider, cx)
+    }
+
+    fn poll_half_close<P: Stream>(
+        &mut self,
+        provider: &mut Side<P>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended> {
+        if self.request_state == RequestState::HalfClosing {
+            // A failure here shows again when the answer is read.
+            let _ = ready!(Pin::new(&mut provider.io).poll_shutdown(cx));
+            self.request_state = RequestState::HalfClosed;
+        }
         Poll::Pending
     }
 
     fn restart_patience(&mut self) {
-        if self.request_state == RequestState::HalfClosed {
+        if self.client_is_done() {
             let until = Instant::now() + CLOSED_CLIENT_PATIENCE;
             self.patience = Some(Box::pin(sleep_until(until)));
         }
@@ -317,6 +333,8 @@ impl Relay<'_> {
         Poll::Ready(match ready!(stopped) {
             Stopped::Done => Ended::Whole,
             Stopped::SourceEnded(End::Clean) if until_close => {
+                // Nobody is left to read the rest of a request.
+                self.request_state = RequestState::Refused;
                 self.keep = false;
                 Ended::Whole
             }
@@ -339,14 +357,15 @@ impl Relay<'_> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Ended>> {
         loop {
+            // An interim head that did not go out in one piece goes first.
+            let sent = ready!(poll_pump(provider, client, &mut Framing::Done, cx, &mut |_| {}));
+            if let Stopped::SinkFailed(end) = sent {
+                return Poll::Ready(Some(Ended::Client(end)));
+            }
             match Response::parse(provider.held(), self.method) {
                 Ok(Some(response)) if response.is_interim() => {
                     provider.release(response.head_bytes);
-                    let mut nothing_more = Framing::Done;
-                    match ready!(poll_pump(provider, client, &mut nothing_more, cx, &mut |_| {})) {
-                        Stopped::SinkFailed(end) => return Poll::Ready(Some(Ended::Client(end))),
-                        Stopped::Done | Stopped::SourceEnded(_) | Stopped::Ambiguous(_) => continue,
-                    }
+                    continue;
                 }
                 Ok(Some(response)) => {
                     return Poll::Ready(self.begin(&response, provider, exchange));
@@ -370,7 +389,7 @@ impl Relay<'_> {
             // What there is of a head goes to the client before the end does.
             return Ended::Unreadable("response head is cut");
         }
-        if self.request_state == RequestState::HalfClosed {
+        if self.client_is_done() {
             return Ended::Client(end);
         }
         Ended::Provider(end, "no answer")

@@ -107,12 +107,19 @@ pub(crate) async fn serve<C: Stream + 'static>(
                 }
                 None => break,
             },
-            Some(ended) = exchanges.streams.join_next() => {
-                if let Ok(Some(end)) = ended {
-                    let _ = tokio::time::timeout(LAST_FRAMES, client.accept()).await;
+            Some(ended) = exchanges.streams.join_next() => match ended {
+                Ok(Ended::ConnectionBroke(end)) => {
+                    connection.provider_broke();
+                    flush(&mut client).await;
+                    exchanges.streams.shutdown().await;
                     return Finish::Closed(end);
                 }
-            }
+                Ok(Ended::GoingAway) if !closing => {
+                    closing = true;
+                    client.graceful_shutdown();
+                }
+                Ok(Ended::Stream | Ended::GoingAway) | Err(_) => {}
+            },
             () = provider.closed.cancelled(), if !closing => {
                 closing = true;
                 client.graceful_shutdown();
@@ -121,6 +128,10 @@ pub(crate) async fn serve<C: Stream + 'static>(
                 closing = true;
                 client.graceful_shutdown();
             }
+            () = connection.accounting.abandon.cancelled() => {
+                exchanges.streams.shutdown().await;
+                return Finish::Closed(End::Reset);
+            }
         }
     }
     // Their records close when they see that the client is gone.
@@ -128,12 +139,31 @@ pub(crate) async fn serve<C: Stream + 'static>(
     if provider.is_closed() { Finish::Closed(End::Clean) } else { Finish::Reusable }
 }
 
+/// Lets what was sent to the client go out before its connection ends.
+async fn flush<C: Stream>(client: &mut h2::server::Connection<C, Bytes>) {
+    let refuse_all = async {
+        while let Some(Ok((_, mut respond))) = client.accept().await {
+            respond.send_reset(Reason::REFUSED_STREAM);
+        }
+    };
+    // The time is up for a client that does not read.
+    let _ = tokio::time::timeout(LAST_FRAMES, refuse_all).await;
+}
+
+/// What one stream says about the provider's connection when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Stream,
+    /// It takes no new streams; those that run go on.
+    GoingAway,
+    ConnectionBroke(End),
+}
+
 struct Exchanges<'a> {
     connection: &'a Arc<Connection>,
     provider: &'a Provider,
     route: Route,
-    /// Each gives how the provider's connection ended, if that is what ended it.
-    streams: JoinSet<Option<End>>,
+    streams: JoinSet<Ended>,
 }
 
 impl Exchanges<'_> {

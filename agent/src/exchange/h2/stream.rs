@@ -16,15 +16,16 @@ use crate::exchange::{Exchange, RequestHead, ResponseHead, Route};
 use crate::record::{Http, Outcome};
 use crate::relay::side::End;
 
-/// Carries one stream. `Some`: the provider's whole connection broke.
+/// Carries one stream.
 pub(super) async fn carry(
     connection: &Arc<Connection>,
     provider: SendRequest<Bytes>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     route: Route,
-) -> Option<End> {
-    let (parts, body) = request.into_parts();
+) -> super::Ended {
+    let (mut parts, body) = request.into_parts();
+    name_authority(&mut parts);
     let mut exchange = open(connection, &parts, route);
     let whole = body.is_end_stream();
     let sent = match provider.ready().await {
@@ -48,22 +49,23 @@ pub(super) async fn carry(
             // After an early answer, dropping the stream tells the client that nothing more of its request is
             // wanted, behind the answer. A reset by hand would throw away what of the answer is not out yet.
             exchange.close(Outcome::Complete);
-            None
+            super::Ended::Stream
         }
         Ended::Client(reason) => {
             stream.request.to.send_reset(reason);
             exchange.close(Outcome::ClientGone);
-            None
+            super::Ended::Stream
         }
         Ended::Provider(problem) => {
-            let end = broken(&problem);
-            if end.is_none() {
+            let ended = meaning(&problem);
+            let broke = matches!(ended, super::Ended::ConnectionBroke(_));
+            if !broke {
                 tokio::time::sleep(super::LAST_FRAMES).await;
-                stream.reset_client(problem.reason().unwrap_or(Reason::INTERNAL_ERROR));
+                stream.reset_client(reason(&problem));
             }
-            exchange.attempt_failed(if end.is_some() { "connection lost" } else { "stream reset" });
+            exchange.attempt_failed(if broke { "connection lost" } else { "stream reset" });
             exchange.close(Outcome::ProviderCut);
-            end
+            ended
         }
     }
 }
@@ -82,25 +84,47 @@ fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The provider takes no more requests on this connection; the client may send this one again.
+/// A request may name its host in a `host` field alone (RFC 9113, 8.3.1); on the way it is the authority.
+fn name_authority(parts: &mut http::request::Parts) {
+    if parts.uri.authority().is_some() {
+        return;
+    }
+    let Some(host) = text(&parts.headers, http::header::HOST) else { return };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if let Ok(uri) =
+        http::Uri::builder().scheme("https").authority(host).path_and_query(path).build()
+    {
+        parts.uri = uri;
+    }
+}
+
+/// The request did not go out.
 fn refuse(
     problem: &h2::Error,
     respond: &mut SendResponse<Bytes>,
     mut exchange: Exchange,
-) -> Option<End> {
-    respond.send_reset(Reason::REFUSED_STREAM);
+) -> super::Ended {
+    respond.send_reset(reason(problem));
     exchange.attempt_failed("refused");
     exchange.close(Outcome::ProviderCut);
-    broken(problem)
+    meaning(problem)
 }
 
-/// How the connection ended, if it is the connection and not the stream that failed.
-fn broken(problem: &h2::Error) -> Option<End> {
+/// What the client is told. Only a stream that the provider did not look at may be asked for again.
+fn reason(problem: &h2::Error) -> Reason {
+    if problem.is_go_away() {
+        return Reason::REFUSED_STREAM;
+    }
+    problem.reason().unwrap_or(Reason::INTERNAL_ERROR)
+}
+
+/// Is it the connection and not the stream that failed?
+fn meaning(problem: &h2::Error) -> super::Ended {
     if problem.is_io() {
         let cut = problem.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof);
-        return Some(if cut { End::Cut } else { End::Reset });
+        return super::Ended::ConnectionBroke(if cut { End::Cut } else { End::Reset });
     }
-    (problem.is_go_away() && !problem.is_reset()).then_some(End::Clean)
+    if problem.is_go_away() { super::Ended::GoingAway } else { super::Ended::Stream }
 }
 
 enum Ended {
