@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, warn};
 
 use crate::agent::Agent;
@@ -53,6 +53,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let scope = Scope::new()?;
     let runtime = runtime(Some(config.threads.map_or(1, std::num::NonZeroUsize::get)))?;
     block_on(runtime, async {
+        let signals = Signals::catch()?;
         let frugal = Frugal::begin();
         let authority = Arc::new(Authority::ephemeral(&Providers::new(&config).names())?);
         let trust = Trust::deliver(authority.root_pem(), &|name| std::env::var_os(name))
@@ -62,7 +63,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         agent.know_names().await;
         drop(frugal);
         let status = match spawn(arguments, &scope, &trust, descriptors) {
-            Ok(child) => wait(child).await?,
+            Ok(child) => wait(child, signals).await?,
             Err(problem) => {
                 agent.drain(DRAIN).await;
                 return Ok(cannot_start(&arguments.command[0], &problem));
@@ -107,20 +108,35 @@ fn cannot_start(command: &OsString, problem: &io::Error) -> ExitCode {
     ExitCode::from(if missing { NOT_FOUND } else { CANNOT_RUN })
 }
 
-/// The terminal's signals reach the command by themselves; those sent to weir alone are passed on.
-async fn wait(mut child: Child) -> anyhow::Result<ExitStatus> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+/// Caught from the start, so that none of them ends weir before it has cleaned up.
+struct Signals {
+    interrupt: Signal,
+    quit: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// The terminal's signals reach the command by themselves; those that only weir gets (TERM, HUP) are passed on.
+async fn wait(mut child: Child, mut signals: Signals) -> anyhow::Result<ExitStatus> {
     let pid = child.id();
     loop {
         let pass = tokio::select! {
             status = child.wait() => return Ok(status?),
-            _ = interrupt.recv() => None,
-            _ = quit.recv() => None,
-            _ = terminate.recv() => Some(nix::sys::signal::Signal::SIGTERM),
-            _ = hangup.recv() => Some(nix::sys::signal::Signal::SIGHUP),
+            _ = signals.interrupt.recv() => None,
+            _ = signals.quit.recv() => None,
+            _ = signals.terminate.recv() => Some(nix::sys::signal::Signal::SIGTERM),
+            _ = signals.hangup.recv() => Some(nix::sys::signal::Signal::SIGHUP),
         };
         if let (Some(signal), Some(pid)) = (pass, pid) {
             let pid = nix::unistd::Pid::from_raw(pid.cast_signed());

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -43,15 +43,34 @@ pub struct Trust {
     notes: Vec<String>,
 }
 
+/// The directory's name begins so, then comes the process id.
+const DIRECTORY: &str = "weir-trust-";
+
+/// Removes what killed runs left: directories of ours whose process is gone.
+fn remove_left_behind(parent: &Path) {
+    let own = nix::unistd::geteuid().as_raw();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY)?.split('-').next());
+        let Some(Ok(pid)) = pid.map(str::parse::<u32>) else { continue };
+        let ours = entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == own);
+        if ours && !Path::new(&format!("/proc/{pid}")).exists() {
+            // If it fails, the next run tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Trust {
     /// Writes the files for a child that would have run in `environment`.
     pub fn deliver(
         root_pem: &str,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Trust> {
+        remove_left_behind(&std::env::temp_dir());
         // World-readable, because the child may run as another user.
         let directory = tempfile::Builder::new()
-            .prefix("weir-trust-")
+            .prefix(&format!("{DIRECTORY}{}-", std::process::id()))
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .context("directory for trust bundles")?;

@@ -136,16 +136,21 @@ fn write_lines(mut file: File, shared: &Shared) {
             std::thread::sleep(GATHER);
             queue = shared.queue();
         }
-        std::mem::swap(&mut batch, &mut queue.pending);
+        batch.append(&mut queue.pending);
         let (ended, lost) = (queue.ended, std::mem::take(&mut queue.lost));
         drop(queue);
         if lost > 0 {
             error!(lost, "records were lost: the records file cannot be written fast enough");
         }
         if let Err(problem) = file.write_all(&batch) {
-            error!(%problem, bytes = batch.len(), "records were lost: the records file cannot be written");
+            let records = batch.iter().filter(|byte| **byte == b'\n').count();
+            error!(%problem, records, "records were lost: the records file cannot be written");
+            // Half a line may be written: what comes next must not continue it.
+            batch.clear();
+            batch.push(b'\n');
+        } else {
+            batch.clear();
         }
-        batch.clear();
         if ended {
             return;
         }
