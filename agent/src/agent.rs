@@ -250,7 +250,7 @@ impl Agent {
         self.connections.close();
         let drained = tokio::time::timeout(patience, self.connections.wait()).await.is_ok();
         if !drained {
-            warn!(open = self.connections.len(), "connections were cut: they did not end in time");
+            info!(open = self.connections.len(), "connections were cut: they did not end in time");
             self.accounting.abandon.cancel();
             // Each ends within its last words.
             let _ = tokio::time::timeout(2 * LAST_WORDS, self.connections.wait()).await;
