@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::inspect::Inspect;
 use crate::report::Grouping;
 
 /// Something failed.
@@ -35,6 +36,8 @@ pub enum Command {
     Validate(Validate),
     /// Sum up records files.
     Report(Report),
+    /// Read recorded exchanges and print what each of them says, one JSON line each.
+    Inspect(Inspect),
     /// Show the certificate authority, or print its root certificate.
     Ca(Ca),
 }

@@ -18,6 +18,7 @@ mod descriptors;
 pub mod doctor;
 mod exchange;
 pub mod identity;
+pub mod inspect;
 mod memory;
 pub mod names;
 pub mod node;

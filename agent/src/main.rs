@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Doctor { output } => weir::views::doctor(output),
         Command::Validate(validate) => weir::views::validate(&validate),
         Command::Report(report) => weir::views::report(&report),
+        Command::Inspect(inspect) => weir::inspect::run(&inspect),
         Command::Ca(ca) => weir::views::ca(&ca),
     };
     match outcome {

@@ -43,6 +43,12 @@ pub struct ProviderError {
     pub class: ErrorClass,
     /// How long the provider asks to wait, wherever it says so.
     pub retry_after_ms: Option<u64>,
+    /// The provider wrote the code as a number.
+    #[serde(skip)]
+    pub code_is_number: bool,
+    /// The error was no object but the message itself.
+    #[serde(skip)]
+    pub is_bare: bool,
     #[serde(skip)]
     pub message: Option<Message>,
 }

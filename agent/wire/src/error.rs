@@ -67,12 +67,19 @@ pub(crate) struct ErrorRead {
 struct Words {
     kind: Option<String>,
     code: Option<String>,
+    code_is_number: bool,
     status: Option<String>,
     message: Option<String>,
 }
 
 impl ErrorRead {
     pub(crate) fn value(&mut self, field: Field, value: Value<'_>) {
+        let is_number = matches!(value, Value::Number(_));
+        match field {
+            Field::ErrorCode => self.inner.code_is_number = is_number,
+            Field::OuterCode => self.outer.code_is_number = is_number,
+            _ => {}
+        }
         let place = match field {
             Field::Error => &mut self.flat,
             Field::ErrorKind => &mut self.inner.kind,
@@ -106,7 +113,7 @@ impl ErrorRead {
     }
 
     fn is_told(&self) -> bool {
-        let Words { kind, code, status, message } = &self.inner;
+        let Words { kind, code, status, message, .. } = &self.inner;
         self.named
             || self.flat.is_some()
             || [kind, code, status, message].into_iter().any(Option::is_some)
@@ -122,6 +129,11 @@ impl ErrorRead {
             Some(text) if is_word(&text) => (Some(text), None),
             flat => (None, flat),
         };
+        let is_bare = flat_message.is_some();
+        let code_is_number = match self.inner.code {
+            Some(_) => self.inner.code_is_number,
+            None => self.outer.code_is_number,
+        };
         let kind = self
             .inner
             .kind
@@ -134,7 +146,15 @@ impl ErrorRead {
         let class = class(status, kind.as_deref(), code.as_deref(), message.as_deref());
         let told = || message.as_deref().and_then(retry::in_message);
         let retry_after_ms = self.retry_after_ms.or_else(told);
-        Some(ProviderError { kind, code, class, retry_after_ms, message: message.map(Message) })
+        Some(ProviderError {
+            kind,
+            code,
+            class,
+            retry_after_ms,
+            code_is_number,
+            is_bare,
+            message: message.map(Message),
+        })
     }
 }
 

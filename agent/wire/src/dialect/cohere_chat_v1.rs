@@ -65,11 +65,13 @@ static CALL: Node = Node {
 
 pub(crate) struct CohereChatV1 {
     facts: Facts,
+    /// A document could not be read to its end.
+    is_broken: bool,
 }
 
 impl CohereChatV1 {
     pub(crate) fn new(hash_key: [u8; 32]) -> Self {
-        Self { facts: Facts::new(hash_key) }
+        Self { facts: Facts::new(hash_key), is_broken: false }
     }
 }
 
@@ -85,6 +87,7 @@ impl Dialect for CohereChatV1 {
     }
 
     fn end_document(&mut self, read: Result<(), Unread>) {
+        self.is_broken |= read.is_err();
         self.facts.end_document(read);
     }
 
@@ -97,7 +100,7 @@ impl Dialect for CohereChatV1 {
     }
 
     fn finish(mut self: Box<Self>, status: u16) -> Answer {
-        self.facts.terminal = self.facts.has_reason();
+        self.facts.terminal = self.facts.has_reason() && !self.is_broken;
         self.facts.finish(status, Figures::inclusive)
     }
 }

@@ -73,6 +73,7 @@ impl Dialect for Ollama {
     }
 
     fn end_document(&mut self, read: Result<(), Unread>) {
+        self.facts.terminal &= read.is_ok();
         self.facts.end_document(read);
     }
 
