@@ -29,7 +29,8 @@ pub(super) struct Observation {
     model: Option<String>,
     stream: bool,
     usage: Option<Totalled>,
-    finish_reasons: Vec<String>,
+    /// In the provider's words; some number them.
+    finish_reasons: Vec<Value>,
     finish_classes: Vec<FinishClass>,
     tool_calls: Vec<ToolCall>,
     server_tool_calls: Option<u32>,
@@ -98,7 +99,7 @@ impl Observation {
             usage,
         });
         self.model = answer.model;
-        self.finish_reasons = answer.finish_reasons;
+        self.finish_reasons = answer.finish_reasons.into_iter().map(word).collect();
         self.finish_classes = answer.finish_classes;
         self.tool_calls = answer.tool_calls;
         self.server_tool_calls = answer.server_tool_calls;
@@ -158,6 +159,11 @@ fn why_unread(endpoint: Endpoint, status: u16, answer: &Answer) -> Option<String
     }
     let is_unknown = endpoint.dialect == Dialect::Other && endpoint.operation == Operation::Other;
     (is_unknown && status < 400).then(|| "no format is known for this path".to_owned())
+}
+
+/// No provider's word is made of digits: then it wrote a number.
+fn word(reason: String) -> Value {
+    reason.parse::<u32>().map_or(Value::String(reason), Value::from)
 }
 
 /// A bare sentence stands where others put a type.

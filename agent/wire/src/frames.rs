@@ -2,7 +2,7 @@
 //! Keeps a frame's headers, never its payload.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::short::Short;
 use crate::sse::Events;

@@ -41,7 +41,10 @@ static DECLARATIONS: Node =
 static DECLARATION: Node = Node { scope: Some(Field::Tool), ..Node::EMPTY };
 
 pub struct RequestObserver {
-    reading: Option<(Box<Scanner>, Asked)>,
+    scanner: Box<Scanner>,
+    asked: Asked,
+    /// What is not JSON is told; a body of no known format may be anything.
+    is_known: bool,
 }
 
 #[derive(Default)]
@@ -51,23 +54,28 @@ struct Asked {
 
 impl RequestObserver {
     pub fn new(endpoint: Endpoint) -> Self {
-        let reads = endpoint.dialect != Dialect::Other;
-        Self { reading: reads.then(|| (Box::new(Scanner::new(&START)), Asked::default())) }
+        Self {
+            scanner: Box::new(Scanner::new(&START)),
+            asked: Asked::default(),
+            is_known: endpoint.dialect != Dialect::Other,
+        }
     }
 
     pub fn push(&mut self, body: &[u8]) {
-        if let Some((scanner, asked)) = &mut self.reading {
-            scanner.push(body, asked);
-        }
+        self.scanner.push(body, &mut self.asked);
     }
 
     pub fn finish(self) -> Call {
-        let Some((mut scanner, mut asked)) = self.reading else { return Call::default() };
+        let Self { mut scanner, mut asked, is_known } = self;
         // A request without a body asks nothing and is not broken.
-        if !scanner.is_untouched() {
-            asked.call.unread = scanner.finish(&mut asked).err();
+        if scanner.is_untouched() {
+            return asked.call;
         }
-        asked.call
+        match scanner.finish(&mut asked) {
+            Ok(()) => asked.call,
+            Err(_) if !is_known => Call::default(),
+            Err(why) => Call { unread: Some(why), ..asked.call },
+        }
     }
 }
 

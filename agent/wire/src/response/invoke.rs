@@ -2,6 +2,8 @@
 //! tells the body itself, because a path may name no model: all families read until one is recognised.
 
 mod base64;
+#[cfg(test)]
+mod tests;
 
 use super::{Documents, Framing, Read};
 use crate::answer::Answer;
