@@ -42,25 +42,6 @@ pub struct Sale<'a> {
 const STANDARD: &[&str] = &["default", "standard", "auto", "on_demand", ""];
 
 impl Table {
-    /// The price at the standard tier.
-    pub fn cost(
-        &self,
-        provider: Provider,
-        served_model: Option<&str>,
-        request_model: Option<&str>,
-        usage: &Usage,
-        at_unix_seconds: i64,
-    ) -> Cost {
-        self.price(&Sale {
-            provider,
-            served_model,
-            request_model,
-            service_tier: None,
-            usage,
-            at_unix_seconds,
-        })
-    }
-
     /// What the provider says it charged, else the table's price.
     pub fn price(&self, sale: &Sale<'_>) -> Cost {
         let usage = sale.usage;

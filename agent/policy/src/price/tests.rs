@@ -14,9 +14,28 @@ fn usage(change: impl FnOnce(&mut Usage)) -> Usage {
     usage
 }
 
+/// The price at the standard tier.
+fn standard(
+    table: &Table,
+    provider: Provider,
+    (served_model, request_model): (Option<&str>, Option<&str>),
+    usage: &Usage,
+    at_unix_seconds: i64,
+) -> Cost {
+    let service_tier = None;
+    table.price(&Sale {
+        provider,
+        served_model,
+        request_model,
+        service_tier,
+        usage,
+        at_unix_seconds,
+    })
+}
+
 /// `expected` in nano-dollars; `None` for unknown.
 fn check(provider: Provider, model: &str, usage: &Usage, expected: Option<u64>) {
-    let cost = bundled().cost(provider, Some(model), None, usage, NOW);
+    let cost = standard(bundled(), provider, (Some(model), None), usage, NOW);
     let expected = expected.map_or(Cost::Unknown, |nanodollars| Cost::Known { nanodollars });
     assert_eq!(cost, expected, "{provider} {model}");
 }
@@ -91,7 +110,8 @@ fn an_unused_bucket_needs_no_price() {
 
 #[test]
 fn the_requested_model_stands_in() {
-    let cost = |served, asked| bundled().cost(Provider::OpenAi, served, asked, &million_in(), NOW);
+    let cost =
+        |served, asked| standard(bundled(), Provider::OpenAi, (served, asked), &million_in(), NOW);
     assert_eq!(
         cost(Some("my-deployment"), Some("gpt-4o")),
         Cost::Known { nanodollars: 2_500_000_000 }
@@ -111,7 +131,8 @@ fn other_sellers_of_the_same_model() {
 fn prices_change_on_their_day() {
     // o3 went from 10 to 2 dollars on 2025-06-10.
     let change = 1_749_513_600;
-    let at = |at| bundled().cost(Provider::OpenAi, Some("o3"), None, &million_in(), at);
+    let o3 = (Some("o3"), None);
+    let at = |at| standard(bundled(), Provider::OpenAi, o3, &million_in(), at);
     assert_eq!(at(change - 1), Cost::Known { nanodollars: 10_000_000_000 });
     assert_eq!(at(change), Cost::Known { nanodollars: 2_000_000_000 });
 }
@@ -157,7 +178,8 @@ static SMALL: &str = "# source a test\n# date 2026-01-02\n@openai\nlong ^long\n\
 
 fn small(model: &str, tokens: u64, at: i64) -> Cost {
     let asked = usage(|usage| usage.input_uncached = tokens);
-    Table::read("small", SMALL).cost(Provider::OpenAi, Some(model), None, &asked, at)
+    let table = Table::read("small", SMALL);
+    standard(&table, Provider::OpenAi, (Some(model), None), &asked, at)
 }
 
 #[test]
