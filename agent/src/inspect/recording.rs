@@ -26,21 +26,14 @@ struct Line {
     #[serde(default)]
     id: Value,
     provider: Option<String>,
-    #[serde(default)]
-    provider_host: String,
-    #[serde(default = "post")]
-    method: String,
+    provider_host: Option<String>,
+    method: Option<String>,
     path: String,
     request_body: Option<String>,
     request_body_encoding: Option<String>,
     status: u16,
-    #[serde(default)]
-    response_headers: Vec<(String, String)>,
+    response_headers: Option<Vec<(String, Option<String>)>>,
     response_body_b64: Option<String>,
-}
-
-fn post() -> String {
-    "POST".into()
 }
 
 impl Recording {
@@ -51,15 +44,17 @@ impl Recording {
             Some("base64") => STANDARD.decode(&request).unwrap_or_default(),
             Some(_) | None => request.into_bytes(),
         };
+        let headers = line.response_headers.into_iter().flatten();
+        let headers = headers.map(|(name, value)| (name, value.unwrap_or_default()));
         Ok(Self {
             id: line.id,
             provider: line.provider,
-            host: line.provider_host,
-            method: line.method,
+            host: line.provider_host.unwrap_or_default(),
+            method: line.method.unwrap_or_else(|| "POST".to_owned()),
             path: line.path,
             request,
             status: line.status,
-            response_headers: line.response_headers,
+            response_headers: headers.collect(),
             response: body(line.response_body_b64.as_deref(), true),
             at_unix_seconds: None,
         })

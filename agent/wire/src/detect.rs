@@ -88,6 +88,12 @@ fn of_verb(provider: Provider, path: &str) -> Option<(Dialect, Operation)> {
         "embedContent" | "batchEmbedContents" => (Dialect::GeminiEmbeddings, Operation::Embeddings),
         "countTokens" => (Dialect::GeminiCountTokens, Operation::CountTokens),
         "predict" => (Dialect::VertexPredict, of_model(path)),
+        "rawPredict" if before.ends_with("/publishers/anthropic/models/count-tokens") => {
+            (Dialect::AnthropicCountTokens, Operation::CountTokens)
+        }
+        "rawPredict" | "streamRawPredict" if before.contains("/publishers/mistralai/") => {
+            (Dialect::OpenAiChat, Operation::Chat)
+        }
         "rawPredict" | "streamRawPredict" if before.contains("/publishers/anthropic/") => {
             (Dialect::AnthropicMessages, Operation::Chat)
         }

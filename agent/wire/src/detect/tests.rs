@@ -118,6 +118,16 @@ fn google() {
     );
     check(
         host,
+        &format!("{models}/mistralai/models/mistral-small-2503:streamRawPredict"),
+        "vertex openai.chat chat",
+    );
+    check(
+        host,
+        &format!("{models}/anthropic/models/count-tokens:rawPredict"),
+        "vertex anthropic.count_tokens count_tokens",
+    );
+    check(
+        host,
         &format!("{models}/google/models/text-embedding-004:predict"),
         "vertex vertex.predict embeddings",
     );
