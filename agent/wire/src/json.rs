@@ -267,6 +267,11 @@ impl Scanner {
         match bytes[at] {
             b',' if self.objects & 1 == 1 => {
                 self.state = State::Key;
+                if self.depth == 1 && sink.has_enough() {
+                    self.shape = &Shape::Skip;
+                    self.nested_from = 1;
+                    self.state = State::Nested;
+                }
                 at + 1
             }
             b',' => {
@@ -357,7 +362,8 @@ impl Scanner {
                 return Member::Left(at);
             }
         };
-        if bytes.get(end) == Some(&b',') && bytes.get(end + 1) == Some(&b'"') {
+        let goes_on = bytes.get(end) == Some(&b',') && bytes.get(end + 1) == Some(&b'"');
+        if goes_on && !(self.depth == 1 && sink.has_enough()) {
             return Member::Next(end + 1);
         }
         self.state = State::After;

@@ -258,4 +258,8 @@ impl Sink for AnthropicMessages {
             _ => self.facts.value(field, value),
         }
     }
+
+    fn has_enough(&self) -> bool {
+        self.document == Document::Delta && self.open_calls.is_empty() && self.facts.streamed
+    }
 }

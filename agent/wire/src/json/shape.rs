@@ -46,4 +46,9 @@ pub(crate) trait Sink {
     fn end(&mut self, _scope: Field) {}
     fn piece(&mut self, _field: Field, _bytes: &[u8]) {}
     fn value(&mut self, field: Field, value: Value<'_>);
+    /// Nothing more is asked of this document: the rest of its outermost object need not be told.
+    #[inline]
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
