@@ -81,14 +81,31 @@ pub(crate) fn load_config(file: Option<&Path>) -> anyhow::Result<config::Config>
 
 /// The log goes to standard error; `WEIR_LOG` outranks the configuration.
 pub(crate) fn start_log(config: &config::Log, level: config::LogLevel) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level.as_str()));
+    let filter = log_filter(std::env::var("WEIR_LOG").ok().as_deref(), level);
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(filter);
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     // Fails only if a log was started before.
     let _ = match config.format {
         config::LogFormat::Text => log.with_ansi(false).try_init(),
         config::LogFormat::Json => log.json().try_init(),
     };
+}
+
+/// Only weir's own words, whatever is asked for: the libraries below it log headers, and keys are headers.
+fn log_filter(asked: Option<&str>, level: config::LogLevel) -> String {
+    let directive = |part: &str| match part.trim() {
+        level if !level.contains(['=', ':']) && !level.starts_with("weir") => {
+            format!("weir={level}")
+        }
+        own => own.to_owned(),
+    };
+    let own: Vec<String> = asked
+        .unwrap_or(level.as_str())
+        .split(',')
+        .map(directive)
+        .filter(|directive| directive.starts_with("weir"))
+        .collect();
+    format!("warn,{}", own.join(","))
 }
 
 /// A runtime of so many threads; one of one thread pays for no hand-over between threads.
@@ -111,4 +128,20 @@ pub(crate) fn block_on<T>(runtime: tokio::runtime::Runtime, work: impl Future<Ou
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_see_keys_stay_quiet() {
+        let check = |asked: Option<&str>, expected: &str| {
+            assert_eq!(log_filter(asked, config::LogLevel::Info), expected, "{asked:?}");
+        };
+        check(None, "warn,weir=info");
+        check(Some("trace"), "warn,weir=trace");
+        check(Some("h2=trace,h2::codec=debug,weir::upstream=debug"), "warn,weir::upstream=debug");
+        check(Some("rustls=debug"), "warn,");
+    }
 }
