@@ -447,7 +447,7 @@ impl Scanner {
     }
 
     /// A string with an escape in it, or cut by the end of a push.
-    fn in_text(&mut self, bytes: &[u8], at: usize, sink: &mut impl Sink) -> usize {
+    fn in_text(&mut self, bytes: &[u8], mut at: usize, sink: &mut impl Sink) -> usize {
         if let Shape::Seen(field) = *self.shape {
             self.shape = &Shape::Skip;
             if bytes[at] != b'"' {
@@ -456,10 +456,18 @@ impl Scanner {
         }
         let kept = &mut self.kept;
         let shape = *self.shape;
-        let read = match shape {
-            Shape::Skip | Shape::Seen(_) => self.escape.pass(bytes, at),
-            Shape::Leaf(_) | Shape::Tree(_) => self.escape.read(bytes, at, |piece| kept.add(piece)),
-            Shape::Text(field) => self.escape.read(bytes, at, |piece| sink.piece(field, piece)),
+        let read = loop {
+            let read = match shape {
+                Shape::Skip | Shape::Seen(_) => self.escape.pass(bytes, at),
+                Shape::Leaf(_) | Shape::Tree(_) => {
+                    self.escape.read(bytes, at, |piece| kept.add(piece))
+                }
+                Shape::Text(field) => self.escape.read(bytes, at, |piece| sink.piece(field, piece)),
+            };
+            match read {
+                text::Read::More(next) if next < bytes.len() => at = next,
+                text::Read::More(_) | text::Read::End(_) | text::Read::Bad => break read,
+            }
         };
         match read {
             text::Read::More(next) => next,
