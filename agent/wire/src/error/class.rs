@@ -1,5 +1,8 @@
 //! What an error means: the provider's words first, its status last. Knows no body.
 
+#[cfg(test)]
+mod tests;
+
 use crate::answer::ErrorClass;
 
 /// Words and phrases of providers' codes, types and messages, first match wins: the more telling come first.
@@ -12,6 +15,8 @@ static TELLING: &[(&str, ErrorClass)] = &[
     ("credit balance", ErrorClass::QuotaExhausted),
     ("insufficient credits", ErrorClass::QuotaExhausted),
     ("insufficient balance", ErrorClass::QuotaExhausted),
+    // OpenRouter's, under a status that says permission.
+    ("key limit exceeded", ErrorClass::QuotaExhausted),
     ("payment_required", ErrorClass::QuotaExhausted),
     ("context_length_exceeded", ErrorClass::ContextTooLong),
     ("too_many_prompt_tokens", ErrorClass::ContextTooLong),
@@ -44,6 +49,7 @@ static TELLING: &[(&str, ErrorClass)] = &[
     ("unrecognizedclient", ErrorClass::Authentication),
     ("incompletesignature", ErrorClass::Authentication),
     ("missingauthentication", ErrorClass::Authentication),
+    ("accessdenied", ErrorClass::Permission),
     ("permission", ErrorClass::Permission),
     ("model_not_found", ErrorClass::NotFound),
     ("deploymentnotfound", ErrorClass::NotFound),
@@ -63,6 +69,8 @@ static VAGUE: &[(&str, ErrorClass)] = &[
     ("validation", ErrorClass::BadRequest),
     ("unavailable", ErrorClass::Overloaded),
     ("server_error", ErrorClass::Server),
+    ("modelstreamerror", ErrorClass::Server),
+    ("modelerror", ErrorClass::Server),
     ("api_error", ErrorClass::Server),
     ("internal", ErrorClass::Server),
 ];
@@ -95,6 +103,9 @@ fn of_status(status: u16) -> Option<ErrorClass> {
         408 | 504 => ErrorClass::Timeout,
         413 => ErrorClass::ContextTooLong,
         429 => ErrorClass::RateLimited,
+        // Groq's flex tier is out of room; Bedrock's model failed.
+        498 => ErrorClass::Overloaded,
+        424 => ErrorClass::Server,
         503 | 529 => ErrorClass::Overloaded,
         400..=499 => ErrorClass::BadRequest,
         500..=599 => ErrorClass::Server,
