@@ -59,8 +59,7 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     let mut file: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(BufReader::new(io::stdin()))
     } else {
-        let file =
-            File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         Box::new(BufReader::new(file))
     };
     let is_packed = file.fill_buf()?.starts_with(&GZIP);
