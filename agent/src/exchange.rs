@@ -88,6 +88,7 @@ impl Exchange {
             total_output: None,
             cost: Priced::NONE,
             finish_reasons: Vec::new(),
+            finish_classes: Vec::new(),
             tool_calls: Vec::new(),
             server_tool_calls: None,
             error: None,
@@ -144,6 +145,13 @@ impl Exchange {
         let decoder = Decoder::of(head.content_encoding);
         self.response =
             Some(Tap::new(observer, decoder, self.connection.accounting.body_bytes_max));
+    }
+
+    /// One header of the answer, after its head: some say figures, and how long to wait.
+    pub(crate) fn response_header(&mut self, name: &str, value: &[u8]) {
+        if let Some(tap) = &mut self.response {
+            tap.observer.header(name, value);
+        }
     }
 
     pub(crate) fn response_body(&mut self, data: &[u8]) {
@@ -208,6 +216,7 @@ impl Exchange {
             record.model = answer.model;
             record.usage = answer.usage;
             record.finish_reasons = answer.finish_reasons;
+            record.finish_classes = answer.finish_classes;
             record.tool_calls = answer.tool_calls;
             record.server_tool_calls = answer.server_tool_calls;
             record.error = answer.error;
@@ -259,9 +268,14 @@ fn note_unread(record: &mut Record, side: &str, why: Option<&str>) {
 /// The types that providers stream in; some say so nowhere else.
 fn is_stream(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
-    ["text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson"]
-        .iter()
-        .any(|stream| kind.eq_ignore_ascii_case(stream))
+    [
+        "text/event-stream",
+        "application/vnd.amazon.eventstream",
+        "application/x-ndjson",
+        "application/stream+json",
+    ]
+    .iter()
+    .any(|stream| kind.eq_ignore_ascii_case(stream))
 }
 
 fn milliseconds(duration: Duration) -> f64 {

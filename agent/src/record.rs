@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 use weir_policy::price::Cost;
-use weir_wire::{Dialect, Operation, Provider, ProviderError, ToolCall, Usage};
+use weir_wire::{Dialect, FinishClass, Operation, Provider, ProviderError, ToolCall, Usage};
 
 use crate::identity::Workload;
 
@@ -51,7 +51,9 @@ pub struct Record {
     pub total_input: Option<u64>,
     pub total_output: Option<u64>,
     pub cost: Priced,
+    /// In the provider's words, one a choice, and what each means.
     pub finish_reasons: Vec<String>,
+    pub finish_classes: Vec<FinishClass>,
     pub tool_calls: Vec<ToolCall>,
     /// `None`: the dialect does not tell.
     pub server_tool_calls: Option<u32>,

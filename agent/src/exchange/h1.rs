@@ -402,6 +402,8 @@ impl Relay<'_> {
         exchange: &mut Exchange,
     ) -> Option<Ended> {
         exchange.response_head(&response.head());
+        let head = &provider.held()[..response.head_bytes];
+        head::each_header(head, |name, value| exchange.response_header(name, value));
         let mut head_bytes = response.head_bytes;
         if let Some(line) = response.alt_svc.clone() {
             // QUIC to the provider is refused in the kernel: an offer of it would only cost the client time.

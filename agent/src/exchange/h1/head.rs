@@ -116,6 +116,20 @@ impl Response {
     }
 }
 
+/// The fields of a response head that was read before.
+pub(super) fn each_header(head: &[u8], mut each: impl FnMut(&str, &[u8])) {
+    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        head,
+        &mut headers,
+    );
+    if parsed.is_ok() {
+        response.headers.iter().for_each(|header| each(header.name, header.value));
+    }
+}
+
 /// httparse takes a bare LF as a line's end; another reader may not, and see another head.
 fn request_framing(head: &[u8], request: &httparse::Request<'_, '_>) -> Result<Framing, Ambiguous> {
     if head.split(|byte| *byte == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {

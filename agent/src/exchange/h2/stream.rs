@@ -212,6 +212,9 @@ impl Stream<'_> {
             content_type: text(&parts.headers, CONTENT_TYPE),
             content_encoding: text(&parts.headers, CONTENT_ENCODING),
         });
+        for (name, value) in &parts.headers {
+            self.exchange.response_header(name.as_str(), value.as_bytes());
+        }
         // QUIC to the provider is refused in the kernel: an offer of it would only cost the client time.
         parts.headers.remove(ALT_SVC);
         let whole = body.is_end_stream();
