@@ -230,3 +230,22 @@ fn php_reads_its_own_directory_too() {
     let trust = deliver(root.root_pem(), &[("PHP_INI_SCAN_DIR", "/etc/php/mine")]);
     assert!(value(&trust, "PHP_INI_SCAN_DIR").starts_with("/etc/php/mine:/"));
 }
+
+#[test]
+fn what_killed_runs_left_is_removed_and_nothing_else() {
+    let parent = tempfile::tempdir().unwrap();
+    // No process has this number: it is above what the kernel gives out.
+    let dead = parent.path().join("weir-trust-4194999-abc");
+    let kept = [
+        parent.path().join(format!("weir-trust-{}-abc", std::process::id())),
+        parent.path().join("weir-trust-other"),
+        parent.path().join("else"),
+    ];
+    for path in kept.iter().chain([&dead]) {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("bundle.pem"), "x").unwrap();
+    }
+    remove_left_behind(parent.path());
+    assert!(!dead.exists());
+    assert!(kept.iter().all(|path| path.exists()));
+}
