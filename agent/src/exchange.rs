@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use weir_policy::price::{self, Sale};
-use weir_wire::{Answer, Call, Endpoint, RequestObserver, ResponseObserver};
+use weir_wire::{Answer, Endpoint, RequestObserver, ResponseObserver};
 
 use crate::connection::Connection;
 use crate::record::{Attempt, Http, Outcome, Priced, Record, Timings};
@@ -47,7 +47,6 @@ pub(crate) struct Exchange {
     started: Instant,
     request: Option<Tap<RequestObserver>>,
     response: Option<Tap<ResponseObserver>>,
-    call: Call,
 }
 
 impl Exchange {
@@ -109,7 +108,6 @@ impl Exchange {
             record: Some(Box::new(record)),
             started: Instant::now(),
             response: None,
-            call: Call::default(),
         }
     }
 
@@ -206,8 +204,11 @@ impl Exchange {
         record.timings.total_ms = milliseconds(self.started.elapsed());
         if let Some(tap) = self.request.take() {
             let unread = tap.problem();
-            self.call = tap.observer.finish();
-            note_unread(&mut record, "request", unread.or(self.call.unread.map(|u| u.as_str())));
+            let call = tap.observer.finish();
+            note_unread(&mut record, "request", unread.or(call.unread.map(|u| u.as_str())));
+            // Some bodies name no model: there the path does.
+            record.request_model = call.model.or_else(|| record.request_model.take());
+            record.stream |= call.stream;
         }
         if let Some(tap) = self.response.take() {
             let unread = tap.problem();
@@ -222,9 +223,6 @@ impl Exchange {
             record.error = answer.error;
             record.service_tier = answer.service_tier;
         }
-        // Some bodies name no model: there the path does.
-        record.request_model = self.call.model.take().or_else(|| record.request_model.take());
-        record.stream |= self.call.stream;
         settle(&mut record);
         self.connection.carried(record.request_bytes, record.response_bytes);
         self.connection.accounting.recorder.exchange(&record);

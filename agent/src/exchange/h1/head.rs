@@ -76,31 +76,20 @@ impl Response {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            bytes,
-            &mut headers,
-        );
-        match parsed {
-            Ok(Status::Partial) => Ok(None),
-            Err(_) => Err(Ambiguous("response head is not HTTP/1")),
-            Ok(Status::Complete(head_bytes)) => {
-                let status = response.code.unwrap_or_default();
-                let version = version(response.version);
-                let framing = Framing::of_response(version, method, status, response.headers);
-                Ok(Some(Self {
-                    head_bytes,
-                    status,
-                    keep_alive: keeps_alive(response.version, response.headers),
-                    framing,
-                    alt_svc: line_of(bytes, response.headers, "alt-svc"),
-                    content_type: text(response.headers, "content-type").map(str::to_owned),
-                    content_encoding: text(response.headers, "content-encoding").map(str::to_owned),
-                }))
-            }
-        }
+        with_response(bytes, |status, response| {
+            let Status::Complete(head_bytes) = status else { return None };
+            let status = response.code.unwrap_or_default();
+            let version = version(response.version);
+            Some(Self {
+                head_bytes,
+                status,
+                keep_alive: keeps_alive(response.version, response.headers),
+                framing: Framing::of_response(version, method, status, response.headers),
+                alt_svc: line_of(bytes, response.headers, "alt-svc"),
+                content_type: text(response.headers, "content-type").map(str::to_owned),
+                content_encoding: text(response.headers, "content-encoding").map(str::to_owned),
+            })
+        })
     }
 
     pub(super) fn is_interim(&self) -> bool {
@@ -118,15 +107,26 @@ impl Response {
 
 /// The fields of a response head that was read before.
 pub(super) fn each_header(head: &[u8], mut each: impl FnMut(&str, &[u8])) {
+    // A head that could not be read has no fields.
+    let _ = with_response(head, |_, response| {
+        response.headers.iter().for_each(|header| each(header.name, header.value));
+    });
+}
+
+fn with_response<T>(
+    bytes: &[u8],
+    then: impl FnOnce(Status<usize>, &httparse::Response<'_, '_>) -> T,
+) -> Result<T, Ambiguous> {
     let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut response,
-        head,
+        bytes,
         &mut headers,
     );
-    if parsed.is_ok() {
-        response.headers.iter().for_each(|header| each(header.name, header.value));
+    match parsed {
+        Ok(status) => Ok(then(status, &response)),
+        Err(_) => Err(Ambiguous("response head is not HTTP/1")),
     }
 }
 
